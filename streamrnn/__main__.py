@@ -1,0 +1,5 @@
+"""`python -m streamrnn` is the console script."""
+
+from streamrnn.cli import main
+
+main()

@@ -23,8 +23,11 @@ class Sink(Protocol):
         """Durable when it returns. Outputs of input partition p go to output partition p mod n.
 
         A transactional sink puts `commits` into the same transaction, fenced by `membership`; any other sink
-        ignores both. Raises DeliveryUncertain when only `Source.committed` can tell what happened (call
-        `recover` first), Fenced when another worker took over.
+        ignores both. `outputs` may be empty (a genesis commits its position alone).
+
+        Raises DeliveryUncertain when only `Source.committed` can tell what happened (call `recover` first); that
+        includes a refused `membership`, after which the next poll joins the group again. Raises Fenced when another
+        producer took over this worker's slot: the caller stops, because to `recover` would fence the successor.
         """
         ...
 

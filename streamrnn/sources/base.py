@@ -28,7 +28,8 @@ class Source(Protocol):
         """Records ready now, at most `limit`, oldest first within a partition; empty if none came within `seconds`.
 
         Never returns records of a paused partition. Transport faults that pass are ridden out here (an empty
-        answer); the others raise TransportError.
+        answer); the others raise TransportError, and Fenced when another process uses this worker's slot.
+        Keeps the worker's place in its group: with everything paused it is called for that alone.
         """
         ...
 
@@ -39,7 +40,8 @@ class Source(Protocol):
     def membership(self) -> object | None:
         """Proof of who owned the partitions at the last poll, for `Sink.publish`; None where there is no group.
 
-        Raises Fenced when this worker is no longer a member of its group.
+        Raises Fenced while this worker is not a member of its group. The caller then drops every partition, and
+        goes on polling: poll joins again, and `changes` reports as lost what was held and as assigned what comes.
         """
         ...
 
@@ -55,14 +57,19 @@ class Source(Protocol):
         """The next offset that poll will return or pass over (control records use up offsets)."""
         ...
 
-    def seek(self, partition: Partition, offset: int) -> None: ...
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Poll goes on from `offset`; records fetched before are forgotten. Allowed while paused."""
+        ...
 
     def pause(self, partitions: Iterable[Partition]) -> None: ...
 
     def resume(self, partitions: Iterable[Partition]) -> None: ...
 
     def commit(self, commits: Mapping[Partition, Commit]) -> None:
-        """Store positions beside the group, outside any transaction (at-least-once delivery)."""
+        """Store positions beside the group, outside any transaction (at-least-once delivery).
+
+        Raises TransportError when it cannot tell whether that happened; only `committed` knows.
+        """
         ...
 
     @property

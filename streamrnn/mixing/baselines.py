@@ -1,0 +1,276 @@
+"""The naive rules that every network has to beat, as members of the mix.
+
+The compiled functions of this file call only each other: numba's cache notices an edit of the file that
+a function stands in, not of one that it imports from.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numba import njit
+
+from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, load_into, rows_of
+
+LEAN = 2.0
+"""Pseudo-count with which a key's class frequencies lean on the stream's."""
+
+
+class Baselines(Protocol):
+    """A set of naive rules with a memory per key."""
+
+    names: tuple[str, ...]
+
+    @property
+    def bytes_per_key(self) -> int: ...
+
+    def reserve(self, slots: int) -> None: ...
+
+    def predict(self, slots: Array, fresh: Array, label: Floats, members: Floats, first: int) -> None:
+        """Write each event's predictions to columns `first`… of `members` (n, M), and learn its label.
+
+        A label that is NaN is unknown and teaches nothing. The slots must be reserved.
+        """
+
+    def state(self) -> State: ...
+
+    def load(self, state: Mapping[str, Array]) -> int:
+        """Take over a state; the number of its slots."""
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+class NumberMemory(NamedTuple):
+    """What the rules remember of each key."""
+
+    steps: Ints
+    """Events since the key was fresh."""
+    labels: Ints
+    """Labels among them."""
+    first: Ints
+    """The step of the first label."""
+    last: Floats
+    mean: Floats
+    deviation: Floats
+    """How far the last label stood from the one a season before it."""
+    history: Floats
+    """(slots, season): the label of step t in column t mod season."""
+
+
+class NumberStream(NamedTuple):
+    """The same for all keys together, each (1,)."""
+
+    labels: Ints
+    mean: Floats
+
+
+class NumberBaselines:
+    """`last` value and running `mean` of the key; with a season also the value one season before the
+    target (`season`), and that value plus how far the last label stood from its own season's value
+    (`season_corrected`).
+
+    With a horizon h ≥ 1 event t's label is known at t and its target is t + h; with h = 0 the target is
+    t's own label, learned after the prediction. Until the key has a label, every rule says the mean of
+    the stream's labels (0 before the first); until it has a season of them, the seasonal rules say `last`.
+    An unknown label counts as the one before it in the season.
+    """
+
+    def __init__(self, horizon: int, season: int | None) -> None:
+        if season is not None and season < max(horizon, 1):
+            raise ValueError(f"season: {season} is shorter than horizon: {horizon}")
+        seasonal = () if season is None else ("season", "season_corrected")
+        self.names: tuple[str, ...] = ("last", "mean", *seasonal)
+        self._horizon = horizon
+        self._table = Table(
+            NumberMemory,
+            steps=(np.int64, ()),
+            labels=(np.int64, ()),
+            first=(np.int64, ()),
+            last=(np.float64, ()),
+            mean=(np.float64, ()),
+            deviation=(np.float64, ()),
+            history=(np.float64, (season or 0,)),
+        )
+        self._stream = NumberStream(np.zeros(1, np.int64), np.zeros(1))
+
+    @property
+    def bytes_per_key(self) -> int:
+        return self._table.bytes_per_key
+
+    def reserve(self, slots: int) -> None:
+        self._table.reserve(slots)
+
+    def predict(self, slots: Array, fresh: Array, label: Floats, members: Floats, first: int) -> None:
+        _numbers(slots, fresh, label, self._horizon, self._table.arrays, self._stream, members, first)
+
+    def state(self) -> State:
+        return self._table.state() | {
+            "stream_labels": self._stream.labels.copy(),
+            "stream_mean": self._stream.mean.copy(),
+        }
+
+    def load(self, state: Mapping[str, Array]) -> int:
+        rows = rows_of(state, "steps")
+        self._table.load(state, rows)
+        load_into({"stream_labels": self._stream.labels, "stream_mean": self._stream.mean}, state)
+        return rows
+
+
+@njit(cache=True, error_model="numpy")
+def _numbers(
+    slots: Array,
+    fresh: Array,
+    label: Floats,
+    horizon: int,
+    key: NumberMemory,
+    stream: NumberStream,
+    members: Floats,
+    first: int,
+) -> None:
+    season = key.history.shape[1]
+    for i in range(len(slots)):
+        k = slots[i]
+        if fresh[i]:
+            key.steps[k] = key.labels[k] = key.first[k] = 0
+            key.last[k] = key.mean[k] = key.deviation[k] = 0.0
+            key.history[k, :] = 0.0
+        t = key.steps[k]
+        if horizon > 0:
+            _learn_number(label[i], t, k, key, stream)
+        known = key.labels[k] > 0
+        last = key.last[k] if known else stream.mean[0]
+        members[i, first] = last
+        members[i, first + 1] = key.mean[k] if known else stream.mean[0]
+        if season > 0:
+            target = t + horizon
+            seasonal = last
+            corrected = last
+            if known and target - season >= key.first[k]:
+                seasonal = key.history[k, target % season]
+                corrected = seasonal + key.deviation[k]
+            members[i, first + 2] = seasonal
+            members[i, first + 3] = corrected
+        if horizon == 0:
+            _learn_number(label[i], t, k, key, stream)
+        key.steps[k] = t + 1
+
+
+@njit(cache=True, error_model="numpy")
+def _learn_number(y: float, t: int, k: int, key: NumberMemory, stream: NumberStream) -> None:
+    """Take in the label of the key's step t, while the ring still holds that of t − season."""
+    season = key.history.shape[1]
+    if not np.isnan(y):
+        if key.labels[k] == 0:
+            key.first[k] = t
+        elif season > 0 and t - season >= key.first[k]:
+            key.deviation[k] = y - key.history[k, t % season]
+        key.labels[k] += 1
+        key.mean[k] += (y - key.mean[k]) / key.labels[k]
+        key.last[k] = y
+        stream.labels[0] += 1
+        stream.mean[0] += (y - stream.mean[0]) / stream.labels[0]
+    if season > 0:
+        key.history[k, t % season] = key.last[k]
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+class BinaryMemory(NamedTuple):
+    """Counts of each key, and its last label."""
+
+    labels: Ints
+    ones: Ints
+    pairs: Ints
+    """Labels with one before them in their key."""
+    repeats: Ints
+    """Pairs of equal labels."""
+    last: Ints
+
+
+class BinaryStream(NamedTuple):
+    """The same counts over all keys, each (1,)."""
+
+    labels: Ints
+    ones: Ints
+    pairs: Ints
+    repeats: Ints
+
+
+class BinaryBaselines:
+    """`last_label`, the probability of a 1 if labels repeat as often as they have so far, and `majority`,
+    the frequency of ones.
+
+    Both count within the key and lean on the whole stream's rate with a pseudo-count of 2; that rate
+    itself starts at one half (Laplace's rule of succession).
+    """
+
+    names: tuple[str, ...] = ("last_label", "majority")
+
+    def __init__(self) -> None:
+        counts: dict[str, tuple[type, tuple[int, ...]]] = dict.fromkeys(BinaryMemory._fields, (np.int64, ()))
+        self._table = Table(BinaryMemory, **counts)
+        self._stream = BinaryStream(*(np.zeros(1, np.int64) for _ in BinaryStream._fields))
+
+    @property
+    def bytes_per_key(self) -> int:
+        return self._table.bytes_per_key
+
+    def reserve(self, slots: int) -> None:
+        self._table.reserve(slots)
+
+    def predict(self, slots: Array, fresh: Array, label: Floats, members: Floats, first: int) -> None:
+        _classes(slots, fresh, label, self._table.arrays, self._stream, members, first)
+
+    def _stream_state(self) -> State:
+        return {f"stream_{name}": array for name, array in self._stream._asdict().items()}
+
+    def state(self) -> State:
+        return self._table.state() | {name: array.copy() for name, array in self._stream_state().items()}
+
+    def load(self, state: Mapping[str, Array]) -> int:
+        rows = rows_of(state, "labels")
+        self._table.load(state, rows)
+        load_into(self._stream_state(), state)
+        return rows
+
+
+@njit(cache=True, error_model="numpy")
+def _classes(
+    slots: Array,
+    fresh: Array,
+    label: Floats,
+    key: BinaryMemory,
+    stream: BinaryStream,
+    members: Floats,
+    first: int,
+) -> None:
+    for i in range(len(slots)):
+        k = slots[i]
+        if fresh[i]:
+            key.labels[k] = key.ones[k] = key.pairs[k] = key.repeats[k] = key.last[k] = 0
+        one = _leaning(key.ones[k], key.labels[k], stream.ones[0], stream.labels[0])
+        repeat = _leaning(key.repeats[k], key.pairs[k], stream.repeats[0], stream.pairs[0])
+        members[i, first] = one if key.labels[k] == 0 else (repeat if key.last[k] == 1 else 1.0 - repeat)
+        members[i, first + 1] = one
+        if not np.isnan(label[i]):
+            y = np.int64(label[i])
+            if key.labels[k] > 0:
+                same = np.int64(y == key.last[k])
+                key.pairs[k] += 1
+                key.repeats[k] += same
+                stream.pairs[0] += 1
+                stream.repeats[0] += same
+            key.labels[k] += 1
+            key.ones[k] += y
+            key.last[k] = y
+            stream.labels[0] += 1
+            stream.ones[0] += y
+
+
+@njit(cache=True, error_model="numpy")
+def _leaning(hits: int, count: int, stream_hits: int, stream_count: int) -> float:
+    """The key's share of hits, leaning on the stream's."""
+    rate = (stream_hits + 1.0) / (stream_count + 2.0)
+    return (hits + LEAN * rate) / (count + LEAN)

@@ -1,0 +1,252 @@
+"""The published prediction: members weighted online, per key, by their own past losses.
+
+Exponential weighting with fixed share (Herbster & Warmuth, "Tracking the best expert", 1998):
+    w_m ← w_m exp(−η L_m) / Σ                 a member's loss lowers its weight              (1)
+    w   ← (1 − α) w + α v                     a share comes back, so that any member can     (2)
+For a key, v are the stream's own weights, which learn from every key by the same rule with v = 1/M; a
+fresh key starts from them. For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For
+numbers L is the squared error over the mix's own recent mean squared error in that key, at most BOUND.
+
+The compiled functions of this file call only each other: numba's cache notices an edit of the file that
+a function stands in, not of one that it imports from.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, load_into, rows_of
+
+RATE = 0.5
+"""η for numbers."""
+SHARE = 0.01
+"""α for numbers."""
+BOUND = 8.0
+"""Greatest loss of a number, in units of the mix's own mean squared error."""
+FADE = 0.5 ** (1 / 100)
+"""Keeps the mean squared error recent: half its weight lies in the key's last 100 judged events."""
+CLASS_SHARE = 0.01
+"""α for classes."""
+TINY = 1e-15
+"""Least probability in a logarithm (river's)."""
+REACH = 1e100
+"""Greatest number that a member may predict: its square must be a number too."""
+MEAN_FADE = 0.5 ** (1 / 1000)
+"""Of the mean weights that telemetry shows, per event."""
+
+
+class MixMemory(NamedTuple):
+    """What the mix holds of each key."""
+
+    steps: Ints
+    """Events since the key was fresh."""
+    weights: Floats
+    """(slots, M)"""
+    spread: Floats
+    """Recent mean squared error of the mix."""
+    heft: Floats
+    """How many events that mean weighs."""
+    pending: Floats
+    """(slots, h, 1 + M): the answers to the last h events, that of step t in row t mod h."""
+
+
+class MixStream(NamedTuple):
+    """What the mix holds once."""
+
+    weights: Floats
+    """(M,): learned from every key."""
+    mean_weights: Floats
+    """(M,): fading mean of the weights in use, for people to look at."""
+    replaced: Ints
+    """(N,): predictions of each network that were no usable number."""
+
+
+class Mix:
+    """Mixes M members, the first N of them networks, into one answer per event."""
+
+    def __init__(self, *, binary: bool, networks: int, members: int, horizon: int, enabled: bool) -> None:
+        if not enabled and networks == 0:
+            raise ValueError("without a mix there must be a network to publish")
+        self._binary = binary
+        self._enabled = enabled
+        self._table = Table(
+            MixMemory,
+            steps=(np.int64, ()),
+            weights=(np.float64, (members,)),
+            spread=(np.float64, ()),
+            heft=(np.float64, ()),
+            pending=(np.float64, (horizon, 1 + members)),
+        )
+        start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
+        self.stream = MixStream(start, start.copy(), np.zeros(networks, np.int64))
+
+    @property
+    def bytes_per_key(self) -> int:
+        return self._table.bytes_per_key
+
+    def reserve(self, slots: int) -> None:
+        self._table.reserve(slots)
+
+    def weights(self, slot: int) -> Floats:
+        """(M,): the weights of that key now."""
+        weights: Floats = self._table.arrays.weights[: self._table.used][slot]
+        return weights.copy()
+
+    def answer(
+        self,
+        slots: Array,
+        fresh: Array,
+        back: Array,
+        label: Floats,
+        members: Floats,
+        answers: Floats,
+        judged: Floats,
+        losses: Floats,
+        weights: Floats,
+    ) -> None:
+        """Write `answers`, `judged`, `losses` (n, 1 + M; column 0 is the mix) and `weights` (n, M).
+
+        A network's prediction that is no usable number is replaced, in `members` (n, M) too, by the first
+        baseline's, or one half for classes. `judged` and `losses` are NaN where `back` is −1.
+        """
+        _answer(
+            slots,
+            fresh,
+            back,
+            label,
+            members,
+            answers,
+            judged,
+            losses,
+            weights,
+            self._table.arrays,
+            self.stream,
+            self._binary,
+            self._enabled,
+        )
+
+    def _stream_state(self) -> State:
+        return {f"stream_{name}": array for name, array in self.stream._asdict().items()}
+
+    def state(self) -> State:
+        return self._table.state() | {name: array.copy() for name, array in self._stream_state().items()}
+
+    def load(self, state: Mapping[str, Array]) -> int:
+        rows = rows_of(state, "steps")
+        self._table.load(state, rows)
+        load_into(self._stream_state(), state)
+        return rows
+
+
+@njit(cache=True, error_model="numpy")
+def _answer(
+    slots: Array,
+    fresh: Array,
+    back: Array,
+    label: Floats,
+    members: Floats,
+    answers: Floats,
+    judged: Floats,
+    losses: Floats,
+    weights: Floats,
+    key: MixMemory,
+    stream: MixStream,
+    binary: bool,
+    enabled: bool,
+) -> None:
+    horizon = key.pending.shape[1]
+    for i in range(len(slots)):
+        k = slots[i]
+        if fresh[i]:
+            key.steps[k] = 0
+            key.weights[k, :] = stream.weights
+            key.spread[k] = key.heft[k] = 0.0
+            key.pending[k, :, :] = 0.0
+        t = key.steps[k]
+        judged[i, :] = np.nan
+        losses[i, :] = np.nan
+        if horizon > 0 and back[i] > 0:
+            judged[i, :] = key.pending[k, (t - back[i]) % horizon]
+            _judge(label[i], k, judged[i], losses[i], key, stream, binary, enabled)
+        _replace(members[i], stream.replaced, binary)
+        _mix(key.weights[k], members[i], answers[i], binary)
+        weights[i, :] = key.weights[k]
+        for m in range(members.shape[1]):
+            stream.mean_weights[m] = MEAN_FADE * stream.mean_weights[m] + (1.0 - MEAN_FADE) * weights[i, m]
+        if horizon > 0:
+            key.pending[k, t % horizon] = answers[i]
+        elif back[i] == 0:
+            judged[i, :] = answers[i]
+            _judge(label[i], k, judged[i], losses[i], key, stream, binary, enabled)
+        key.steps[k] = t + 1
+
+
+@njit(cache=True, error_model="numpy")
+def _replace(members: Floats, replaced: Ints, binary: bool) -> None:
+    networks = len(replaced)
+    for m in range(networks):
+        usable = 0.0 <= members[m] <= 1.0 if binary else abs(members[m]) <= REACH
+        if not usable:
+            members[m] = 0.5 if binary else members[networks]
+            replaced[m] += 1
+
+
+@njit(cache=True, error_model="numpy")
+def _mix(weights: Floats, members: Floats, answers: Floats, binary: bool) -> None:
+    mixed = 0.0
+    for m in range(len(members)):
+        mixed += weights[m] * members[m]
+        answers[1 + m] = members[m]
+    answers[0] = min(mixed, 1.0) if binary else mixed  # the weights' sum may round to above 1
+
+
+@njit(cache=True, error_model="numpy")
+def _judge(
+    y: float,
+    k: int,
+    judged: Floats,
+    losses: Floats,
+    key: MixMemory,
+    stream: MixStream,
+    binary: bool,
+    enabled: bool,
+) -> None:
+    """The losses of the judged answers; then the weights learn from them."""
+    if binary:
+        for j in range(len(judged)):
+            losses[j] = -np.log(_likelihood(y, judged[j]))
+    else:
+        for j in range(len(judged)):
+            losses[j] = abs(y - judged[j])
+        key.heft[k] = FADE * key.heft[k] + 1.0
+        key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
+    if enabled:
+        share = CLASS_SHARE if binary else SHARE
+        _learn(y, key.spread[k], judged, losses, key.weights[k], binary)
+        _learn(y, key.spread[k], judged, losses, stream.weights, binary)
+        for m in range(len(stream.weights)):
+            key.weights[k, m] += share * (stream.weights[m] - key.weights[k, m])
+            stream.weights[m] += share * (1.0 / len(stream.weights) - stream.weights[m])
+
+
+@njit(cache=True, error_model="numpy")
+def _likelihood(y: float, p: float) -> float:
+    q = p if y == 1.0 else 1.0 - p
+    return min(max(q, TINY), 1.0 - TINY)
+
+
+@njit(cache=True, error_model="numpy")
+def _learn(y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, binary: bool) -> None:
+    """Equation (1)."""
+    total = 0.0
+    for m in range(len(weights)):
+        if binary:
+            weights[m] *= _likelihood(y, judged[1 + m])
+        else:
+            squared = losses[1 + m] * losses[1 + m]
+            weights[m] *= np.exp(-RATE * (squared / spread if squared < BOUND * spread else BOUND))
+        total += weights[m]
+    for m in range(len(weights)):
+        weights[m] /= total

@@ -10,10 +10,14 @@ _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 
 
 def parse_seconds(value: Any) -> Any:
-    """Seconds from `30s`, `1.5h` and the like; anything else is passed on for the model to judge."""
-    if isinstance(value, str) and (match := _PATTERN.fullmatch(value)):
+    """Seconds from `30s`, `1.5h` and the like; numbers are passed on for the model to judge."""
+    if not isinstance(value, str):
+        return value
+    if match := _PATTERN.fullmatch(value):
         return float(match[1]) * _UNITS[match[2]]
-    return value
+    raise ValueError("expected a duration such as 250ms, 30s, 5m or 1h")
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
+Seconds = Annotated[
+    float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(gt=0, strict=True)
+]

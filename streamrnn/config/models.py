@@ -1,28 +1,84 @@
 """The configuration file, as typed values: one frozen model per part, a sentence under each field."""
 
-from typing import Annotated, Any, Literal, Self
+import difflib
+import zoneinfo
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     SecretStr,
     Tag,
-    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from streamrnn.config.duration import Seconds
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-Count = Annotated[int, Field(ge=1)]
+# Strict numbers: `hidden: true` and `hidden: "64"` are mistakes, not ones and sixty-fours.
+Count = Annotated[int, Field(ge=1, strict=True)]
+CountOrZero = Annotated[int, Field(ge=0, strict=True)]
+Season = Annotated[int, Field(ge=2, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+
+
+def _name(value: str) -> str:
+    allowed = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+    if not 1 <= len(value) <= 64 or not set(value) <= allowed:
+        raise ValueError("expected 1 to 64 letters, digits, dots, dashes or underscores")
+    return value
+
+
+def _zone(value: str) -> str:
+    """An IANA time zone that this machine knows."""
+    known = zoneinfo.available_timezones()
+    if value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ", for example Europe/Paris or UTC"
+        raise ValueError(f"unknown time zone {value}{hint}")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class Fault(NamedTuple):
+    """One disagreement between parts: the path within the model that found it, and what is wrong there."""
+
+    where: str
+    what: str
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    """Raise all faults as one validation error; nothing if there are none."""
+    found = [fault._asdict() for fault in faults]
+    if found:
+        text = "; ".join(f"{fault['where']}: {fault['what']}" for fault in found)
+        raise PydanticCustomError("faults", "{text}", {"text": text, "faults": found})
+
+
+def _refuse_one(where: str, what: str) -> NoReturn:
+    _refuse([Fault(where, what)])
+    raise AssertionError("a fault always raises")
 
 
 class Part(BaseModel):
     """Base of every part: unknown keys are errors, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
 
 
 def _only_key_of(*names: str) -> Discriminator:
@@ -43,6 +99,11 @@ def _only_key_of(*names: str) -> Discriminator:
 # --- what is predicted --------------------------------------------------------------------------
 
 
+def _season_given(reference: str, season: int | None) -> None:
+    if reference == "season" and season is None:
+        _refuse_one("reference", "season needs a season, for example season: 24")
+
+
 class Forecast(Part):
     """A number field of the same key, some events ahead."""
 
@@ -50,7 +111,7 @@ class Forecast(Part):
     """The field to forecast."""
     horizon: Count = 1
     """How many events of the key ahead."""
-    season: Annotated[int, Field(ge=2)] | None = None
+    season: Season | None = None
     """Events in a season (168 for hourly data with a weekly rhythm)."""
     reference: Literal["last", "season", "none"] = "last"
     """What the change that is learned is counted from."""
@@ -58,10 +119,9 @@ class Forecast(Part):
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
-        if self.reference == "season" and self.season is None:
-            raise ValueError("reference: season needs a season, for example season: 24")
+        _season_given(self.reference, self.season)
         if self.season is not None and self.season < self.horizon:
-            raise ValueError(f"season: {self.season} is shorter than horizon: {self.horizon}")
+            _refuse_one("season", f"{self.season} is shorter than horizon: {self.horizon}")
         return self
 
 
@@ -70,15 +130,14 @@ class Regression(Part):
 
     regression: str
     """The field that holds the label."""
-    season: Annotated[int, Field(ge=2)] | None = None
+    season: Season | None = None
     reference: Literal["last", "season", "none"] = "none"
     """`last` and `season` use past labels of the key, which are known by then."""
     loss: Literal["squared", "huber"] = "huber"
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
-        if self.reference == "season" and self.season is None:
-            raise ValueError("reference: season needs a season, for example season: 24")
+        _season_given(self.reference, self.season)
         return self
 
 
@@ -121,7 +180,7 @@ class CalendarFeature(Part):
 
     calendar: str
     parts: Annotated[tuple[CalendarPart, ...], Field(min_length=1)] = ("hour", "weekday")
-    zone: str = "UTC"
+    zone: Zone = "UTC"
     """IANA time zone of the parts, and of times written without an offset."""
 
 
@@ -132,7 +191,10 @@ class ElapsedFeature(Part):
 
 
 class LagsFeature(Part):
-    """Earlier values of a field of the key, counted back from the target: lag 24 of a forecast 1 ahead is 23 back."""
+    """Earlier values of a field of the key, counted back from the target.
+
+    Lag 24 of a forecast 1 ahead is the value 23 events ago.
+    """
 
     lags: str
     steps: Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -169,65 +231,83 @@ class GrowingWindow(Part):
     @model_validator(mode="after")
     def _grows(self) -> Self:
         if self.grow[0] >= self.grow[1]:
-            raise ValueError(f"grow: {list(self.grow)} does not grow; write [1, 16] or window: {self.grow[0]}")
+            _refuse_one("grow", f"{list(self.grow)} does not grow; write [1, 16], or window: {self.grow[0]}")
         return self
+
+
+Window = Annotated[
+    Annotated[Count, Tag("steps")] | Annotated[GrowingWindow, Tag("growing")],
+    Discriminator(lambda value: "growing" if isinstance(value, dict | GrowingWindow) else "steps"),
+]
 
 
 class LearningRate(Part):
     """Warm-up, then decay with the inverse square root of the labelled events, down to a floor."""
 
-    rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
-    warmup: Annotated[int, Field(ge=0)] = 100
+    rate: Share = 3e-4
+    warmup: CountOrZero = 100
     """Labelled events over which the rate rises linearly from 0."""
     decay: Count | None = None
     """Labelled events after which the rate begins to fall as 1/sqrt(count / decay); none: it stays."""
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.1
+    floor: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.1
     """Least share of the rate that decay leaves."""
+
+
+def _plain_rate(value: Any) -> Any:
+    return {"rate": value} if isinstance(value, int | float | str) else value
+
+
+def _american_spelling_too(schema: dict[str, Any]) -> None:
+    schema["properties"]["optimizer"] = schema["properties"]["optimiser"]
 
 
 class Network(Part):
     """One recurrent network of the mix."""
 
+    model_config = ConfigDict(json_schema_extra=_american_spelling_too)
+
     name: Name
     cell: Literal["gru"] = "gru"
-    hidden: Annotated[int, Field(ge=1, le=4096)] = 64
-    window: Count | GrowingWindow = 1
-    """Steps back that a gradient reaches: k of BPTT(k; s)."""
+    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
+    """Units, hence floats of state per key."""
+    window: Window = 1
+    """Steps back that a gradient reaches: k of BPTT(k; s); or `{grow: [1, 16], by: plateau}`."""
     stride: Count = 1
     """Labelled events of a key per update: s of BPTT(k; s)."""
     optimiser: Literal["adam"] = "adam"
-    learning_rate: LearningRate = LearningRate()
-    clip: Annotated[float, Field(gt=0)] = 1.0
+    """`optimizer` is understood too."""
+    learning_rate: Annotated[
+        LearningRate, BeforeValidator(_plain_rate, json_schema_input_type=float | LearningRate)
+    ] = LearningRate()
+    """A plain number is its `rate`."""
+    clip: Positive = 1.0
     """Greatest norm of a gradient."""
     dtype: Literal["float32", "float64"] = "float32"
-    seed: Annotated[int, Field(ge=0)] = 0
+    """float64 is slower and there for checking."""
+    seed: CountOrZero = 0
+    """Of the initial weights."""
 
     @model_validator(mode="before")
     @classmethod
     def _american_spelling(cls, value: Any) -> Any:
         if isinstance(value, dict) and "optimizer" in value:
             if "optimiser" in value:
-                raise ValueError("both optimiser and optimizer are given; keep one")
+                _refuse_one("optimizer", "optimiser is given too; keep one")
             value = {("optimiser" if key == "optimizer" else key): item for key, item in value.items()}
         return value
-
-    @field_validator("learning_rate", mode="before")
-    @classmethod
-    def _plain_rate(cls, value: Any) -> Any:
-        return {"rate": value} if isinstance(value, int | float | str) else value
 
     @model_validator(mode="after")
     def _window_holds_stride(self) -> Self:
         least = self.window if isinstance(self.window, int) else self.window.grow[0]
         if least < self.stride:
-            raise ValueError(f"window: {least} is shorter than stride: {self.stride}; BPTT(k; s) needs k >= s")
+            _refuse_one("window", f"{least} is shorter than stride: {self.stride}; BPTT(k; s) needs k >= s")
         return self
 
 
 class Scaling(Part):
     """How inputs and targets are brought to a common scale."""
 
-    half_life: Annotated[float, Field(gt=0)] | None = 20_000
+    half_life: Positive | None = 20_000
     """Events after which a value counts half; null: all count the same for ever."""
 
 
@@ -327,8 +407,11 @@ class Keep(Part):
     """Which snapshots stay."""
 
     latest: Count = 3
-    hourly: Annotated[int, Field(ge=0)] = 24
-    daily: Annotated[int, Field(ge=0)] = 7
+    """The newest so many."""
+    hourly: CountOrZero = 24
+    """The last of each of so many hours."""
+    daily: CountOrZero = 7
+    """The last of each of so many days."""
 
 
 class Snapshots(Part):
@@ -343,7 +426,7 @@ class BadRecords(Part):
     """When bad records are too many to go on."""
 
     in_a_row: Count = 1000
-    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    share: Share = 0.5
     """Of the last 1000 records of a partition."""
     max_bytes: Count = 1_000_000
     """Longest value that is decoded."""
@@ -351,7 +434,7 @@ class BadRecords(Part):
 
 class Http(Part):
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = 8080
     """0: a free one, printed at start."""
 
 
@@ -360,8 +443,15 @@ class Published(Part):
     """Put each member's own prediction into every prediction record."""
 
 
+def _plain_mix(value: Any) -> Any:
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
 class Config(Part):
+    """All of one service."""
+
     task: Task
+    """What is predicted: `{forecast: FIELD}`, `{regression: FIELD}` or `{binary: FIELD}`."""
     key: str | None = None
     """The field that names the stream an event belongs to; none: all are one stream."""
     time: str | None = None
@@ -369,7 +459,8 @@ class Config(Part):
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     networks: Annotated[tuple[Network, ...], Field(min_length=1)] = (Network(name="one-step"),)
     scaling: Scaling = Scaling()
-    mix: Mix = Mix()
+    mix: Annotated[Mix, BeforeValidator(_plain_mix, json_schema_input_type=bool | Mix)] = Mix()
+    """`false` publishes the first network alone."""
     max_keys: Count = 100_000
     """Keys per partition; beyond, the least recently used is forgotten and counted."""
     predictions: Published = Published()
@@ -382,32 +473,38 @@ class Config(Part):
     snapshots: Snapshots = Snapshots()
     http: Http = Http()
 
-    @field_validator("mix", mode="before")
-    @classmethod
-    def _plain_mix(cls, value: Any) -> Any:
-        return {"enabled": value} if isinstance(value, bool) else value
-
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        names = [network.name for network in self.networks]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"networks: the name {twice[0]} stands twice; names must differ")
-        label = target_field(self.task)
-        for index, feature in enumerate(self.features):
-            where = f"features.{index}"
-            if isinstance(feature, PreviousFeature) and feature.previous != label:
-                raise ValueError(f"{where}: previous: {feature.previous} is not the task's field; write previous: {label}")
-            if isinstance(feature, LagsFeature):
-                horizon = self.task.horizon if isinstance(self.task, Forecast) else 1
-                if min(feature.steps) < horizon:
-                    raise ValueError(
-                        f"{where}: lag {min(feature.steps)} is not known {horizon} ahead; steps must be >= {horizon}"
-                    )
-        if not isinstance(self.task, Forecast):
-            given = {getattr(f, "number", getattr(f, "category", None)) for f in self.features}
-            if label in given:
-                raise ValueError(f"features: {label} is the label of the same event; use previous: {label}")
+        _refuse([*_names_differ(self.networks), *_features_fit(self.features, self.task)])
         return self
+
+
+def _names_differ(networks: tuple[Network, ...]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, network in enumerate(networks):
+        if network.name in seen:
+            yield Fault(f"networks.{index}.name", f"{network.name} stands twice; names must differ")
+        seen.add(network.name)
+
+
+def _features_fit(features: tuple[Feature, ...], task: Forecast | Regression | Binary) -> Iterator[Fault]:
+    """Nothing may be asked for that is not known at prediction time."""
+    label = target_field(task)
+    horizon = task.horizon if isinstance(task, Forecast) else 1
+    for index, feature in enumerate(features):
+        where = f"features.{index}"
+        if isinstance(feature, PreviousFeature) and feature.previous != label:
+            yield Fault(
+                f"{where}.previous", f"{feature.previous} is not the task's field; write previous: {label}"
+            )
+        if isinstance(feature, LagsFeature) and min(feature.steps) < horizon:
+            least = min(feature.steps)
+            yield Fault(
+                f"{where}.steps", f"lag {least} is not known {horizon} ahead; steps must be >= {horizon}"
+            )
+        given = getattr(feature, "number", getattr(feature, "category", None))
+        if given == label and not isinstance(task, Forecast):
+            yield Fault(where, f"{label} is the label of the same event; use previous: {label}")
 
 
 def target_field(task: Forecast | Regression | Binary) -> str:

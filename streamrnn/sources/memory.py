@@ -378,7 +378,7 @@ class MemorySource:
         )
 
     def membership(self) -> Membership:
-        """Like a static member, it is unaware of another source that took its slot: only a commit finds out."""
+        """Like a static member, it does not notice another source in its slot: only a commit finds out."""
         if self._polled_as != self._member:
             raise Fenced(f"slot {self._slot} is not a member of group {self._group}; poll to join")
         return self._member

@@ -106,7 +106,7 @@ def _below(path: Path, other: Path) -> bool:
 
 
 def in_order(lines: Iterable[str]) -> list[str]:
-    """Each line once: those of the environment and the command line first, then the file's from its top down."""
+    """Each line once: the environment and the command line first, then the file from its top down."""
     return sorted(dict.fromkeys(lines), key=_line_number)
 
 

@@ -1,0 +1,57 @@
+"""Options that several commands share."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from streamrnn.config import Config
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a value, for example networks.0.hidden=128; may be repeated. "
+        "Stands above the environment (STREAMRNN_NETWORKS__0__HIDDEN=128) and the file.",
+    ),
+]
+DataFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV with a header row, or JSON Lines; plain or .gz.")
+]
+Predict = Annotated[
+    str | None, typer.Option("--predict", metavar="FIELD", help="The field to predict.", show_default=False)
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", metavar="FIELD", help='The field that says which stream a row belongs to; "" for none.'
+    ),
+]
+Time = Annotated[
+    str | None, typer.Option("--time", metavar="FIELD", help='The field that holds the time; "" for none.')
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option("--horizon", min=0, help="Rows ahead; 0 predicts the field from the rest of its own row."),
+]
+SeasonLength = Annotated[
+    int | None, typer.Option("--season", min=0, help="Rows in a season, such as 24 or 168; 0 for none.")
+]
+Zone = Annotated[
+    str, typer.Option("--zone", help="Time zone of the calendar, and of times without an offset.")
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out; may be repeated.")
+]
+
+
+def load_config(path: Path, overrides: Sequence[str] | None) -> "Config":
+    """The configuration with the environment and the command line above it."""
+    from streamrnn.config import load
+
+    return load(path, overrides or (), os.environ)

@@ -1,0 +1,67 @@
+"""Writes snapshots in a thread of its own, so that the hot path pays for a copy in memory only."""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from streamrnn.snapshots.format import Arrays, Manifest, Provenance
+from streamrnn.snapshots.store import Keep, Store
+
+
+class Saved(NamedTuple):
+    manifest: Manifest
+    seconds: float
+    """From the start of writing until it was durable and older ones were thinned out."""
+
+
+class SnapshotWriter:
+    """At most one snapshot is in flight; what went wrong with it is raised by the next call of any method."""
+
+    def __init__(self, store: Store, keep: Keep) -> None:
+        self._store = store
+        self._keep = keep
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._flight: Future[Saved] | None = None
+        self._saved: list[Saved] = []
+
+    def offer(self, arrays: Arrays, provenance: Provenance) -> bool:
+        """Start writing a copy of `arrays`; False if the snapshot before is still being written."""
+        if self._flight is not None and not self._flight.done():
+            return False
+        self.flush()
+        copies = {name: np.array(array, order="C", copy=True) for name, array in arrays.items()}
+        self._flight = self._pool.submit(self._write, copies, provenance)
+        return True
+
+    def save(self, arrays: Arrays, provenance: Provenance) -> None:
+        """Durable when it returns."""
+        self.flush()
+        self._saved.append(self._write(arrays, provenance))
+
+    def flush(self) -> None:
+        """Return once nothing is in flight."""
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            self._saved.append(flight.result())
+
+    def saved(self) -> list[Saved]:
+        """What became durable since the last call."""
+        if self._flight is not None and self._flight.done():
+            self.flush()
+        saved, self._saved = self._saved, []
+        return saved
+
+    def close(self) -> None:
+        """Wait for what is in flight, then end the thread."""
+        try:
+            self.flush()
+        finally:
+            self._pool.shutdown()
+
+    def _write(self, arrays: Arrays, provenance: Provenance) -> Saved:
+        start = time.perf_counter()
+        manifest = self._store.save(arrays, provenance)
+        self._store.thin(provenance.lineage, provenance.partition, self._keep)
+        return Saved(manifest, time.perf_counter() - start)

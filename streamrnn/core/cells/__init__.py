@@ -1,0 +1,3 @@
+"""Cells by name: one file each."""
+
+CELLS = {"gru": "streamrnn.core.cells.gru"}

@@ -1,0 +1,3 @@
+"""Gradient methods by name: one file each."""
+
+GRADIENTS = {"tbptt": "streamrnn.core.gradients.tbptt"}

@@ -1,0 +1,9 @@
+"""Losses by name: one file each, with compiled `value`, `derivative` and `error` of an output and its
+target.
+"""
+
+LOSSES = {
+    "squared": "streamrnn.core.losses.squared",
+    "huber": "streamrnn.core.losses.huber",
+    "logistic": "streamrnn.core.losses.logistic",
+}

@@ -1,0 +1,141 @@
+"""The gated recurrent unit in torch's form: the reset gate acts after the product (Cho et al. 2014; cuDNN).
+
+    r  = σ(Wᵣ x + bᵣ + Uᵣ h + cᵣ)
+    z  = σ(W_z x + b_z + U_z h + c_z)
+    m  = Uₙ h + cₙ
+    n  = tanh(Wₙ x + bₙ + r ⊙ m)
+    h′ = (1 − z) ⊙ n + z ⊙ h
+
+Both biases are kept, as torch keeps them, so that an optimiser moves them as torch's would. Gates stand in
+torch's order r, z, n. Letters: d inputs, n hidden, k steps of the window.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from streamrnn.core.linear import add_transposed, affine, affine_sparse, outer_sum
+from streamrnn.core.numerics import jit, like, sigmoid, tanh
+
+Array = npt.NDArray[np.floating]
+
+
+class Trace(NamedTuple):
+    """What one run over a window leaves for its way back; `…_gates` is the same memory seen gate by gate."""
+
+    inputs: Array
+    """(k, d) x of each step."""
+    states: Array
+    """(k + 1, n) row t is the state that step t enters with, row t + 1 the one it leaves."""
+    gates: Array
+    """(k, 4, n) r, z, n and m of each step."""
+    sums: Array
+    """(2, 3n) what inputs and state send to the gates in the step at hand."""
+    sums_gates: Array
+    """(2, 3, n)"""
+    deltas: Array
+    """(k, 3n) ∂L/∂(W x + b)."""
+    deltas_gates: Array
+    """(k, 3, n)"""
+    recurrent: Array
+    """(k, 3n) ∂L/∂(U h + c)."""
+    recurrent_gates: Array
+    """(k, 3, n)"""
+
+
+def size(inputs: int, hidden: int) -> int:
+    """Number of parameters: W and b as (d + 1, 3n), then U and c as (n + 1, 3n)."""
+    return 3 * hidden * (inputs + hidden + 2)
+
+
+def initialise(random: np.random.Generator, inputs: int, hidden: int) -> npt.NDArray[np.float64]:
+    """Uniform within ±1/√n, torch's default."""
+    bound = hidden**-0.5
+    return random.uniform(-bound, bound, size(inputs, hidden))
+
+
+def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
+    """Views of the flat parameters by the names and shapes of `torch.nn.GRUCell`."""
+    w, u = views(parameters, inputs, hidden)
+    return {"weight_ih": w[:-1].T, "weight_hh": u[:-1].T, "bias_ih": w[-1], "bias_hh": u[-1]}
+
+
+def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
+    """Room for a window of `steps`."""
+
+    def room(*shape: int) -> Any:
+        return np.zeros(shape, dtype)
+
+    sums, deltas, recurrent = room(2, 3 * hidden), room(steps, 3 * hidden), room(steps, 3 * hidden)
+    return Trace(
+        inputs=room(steps, inputs),
+        states=room(steps + 1, hidden),
+        gates=room(steps, 4, hidden),
+        sums=sums,
+        sums_gates=sums.reshape(2, 3, hidden),
+        deltas=deltas,
+        deltas_gates=deltas.reshape(steps, 3, hidden),
+        recurrent=recurrent,
+        recurrent_gates=recurrent.reshape(steps, 3, hidden),
+    )
+
+
+@jit
+def views(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
+    """(W with b, U with c) as matrices over a flat vector: parameters, a gradient, a moment."""
+    split = 3 * hidden * (inputs + 1)
+    end = split + 3 * hidden * (hidden + 1)
+    return (
+        parameters[:split].reshape(inputs + 1, 3 * hidden),
+        parameters[split:end].reshape(hidden + 1, 3 * hidden),
+    )
+
+
+@jit
+def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
+    """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`; gates are kept."""
+    gates, sums, states = trace.gates, trace.sums_gates, trace.states
+    affine_sparse(weights[0], trace.inputs, t, trace.sums[0])
+    affine(weights[1], states, t, trace.sums[1])
+    for i in range(states.shape[1]):
+        r = sigmoid(sums[0, 0, i] + sums[1, 0, i])
+        z = sigmoid(sums[0, 1, i] + sums[1, 1, i])
+        m = sums[1, 2, i]
+        n = tanh(sums[0, 2, i] + r * m)
+        gates[t, 0, i] = r
+        gates[t, 1, i] = z
+        gates[t, 2, i] = n
+        gates[t, 3, i] = m
+        states[t + 1, i] = (like(z, 1.0) - z) * n + z * states[t, i]
+
+
+@jit
+def backward(weights: tuple[Array, Array], trace: Trace, t: int, dh: Array, further: bool) -> None:
+    """Step t on the way back: `dh` is ∂L/∂h′ and becomes ∂L/∂h if the way goes `further`; deltas are kept."""
+    gates, deltas, recurrent, states = trace.gates, trace.deltas_gates, trace.recurrent_gates, trace.states
+    for i in range(dh.shape[0]):
+        r = gates[t, 0, i]
+        z = gates[t, 1, i]
+        n = gates[t, 2, i]
+        m = gates[t, 3, i]
+        one = like(z, 1.0)
+        an = dh[i] * (one - z) * (one - n * n)
+        az = dh[i] * (states[t, i] - n) * z * (one - z)
+        ar = an * m * r * (one - r)
+        deltas[t, 0, i] = ar
+        deltas[t, 1, i] = az
+        deltas[t, 2, i] = an
+        recurrent[t, 0, i] = ar
+        recurrent[t, 1, i] = az
+        recurrent[t, 2, i] = an * r
+        dh[i] *= z
+    if further:
+        add_transposed(weights[1], trace.recurrent, t, dh)
+
+
+@jit
+def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> None:
+    """The gradient of W, b, U and c from the deltas of the first `steps` steps."""
+    outer_sum(gradients[0], trace.inputs, trace.deltas, steps)
+    outer_sum(gradients[1], trace.states, trace.recurrent, steps)

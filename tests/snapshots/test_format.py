@@ -77,6 +77,16 @@ def test_every_cut_is_refused(folder, name):
             read(folder)
 
 
+def test_a_change_that_means_nothing_to_a_reader_is_refused_too(folder):
+    """White space that pads the header of the state file may be a space or a tab to JSON, but not to us."""
+    path = written(folder) / "state.safetensors"
+    sound = path.read_bytes()
+    assert b"}} " in sound
+    path.write_bytes(sound.replace(b"}} ", b"}}\t"))
+    with pytest.raises(SnapshotError, match="does not match its checksum"):
+        read(folder)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_makes_it_incomplete(folder, name):
     (written(folder) / name).unlink()

@@ -24,14 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Exit code of the command; errors stand on stderr, a traceback only with `--debug`, wherever it stands."""
+    """Exit code of the command; errors on stderr, tracebacks only with `--debug` (anywhere on the line)."""
     debug = "--debug" in arguments
     try:
         return _dispatch([argument for argument in arguments if argument != "--debug"])
     except StreamrnnError as error:
         return _fail(_lines(error), error.exit_code, debug)
     except typer.TyperException as error:
-        return _fail(f"error: {error.format_message()} (see streamrnn --help)", USAGE, debug)
+        message = error.format_message()  # empty where the help was shown instead
+        return _fail(f"error: {message} (see streamrnn --help)", USAGE, debug) if message else USAGE
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED, debug=False)
     except BrokenPipeError:

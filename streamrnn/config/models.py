@@ -479,9 +479,16 @@ class Config(Part):
         return self
 
 
+_TAKEN = {"mix", "last", "mean", "season", "season_corrected", "last_label", "majority"}
+"""The mix itself and its naive members: names that no network can have beside them."""
+
+
 def _names_differ(networks: tuple[Network, ...]) -> Iterator[Fault]:
     seen: set[str] = set()
     for index, network in enumerate(networks):
+        if network.name in _TAKEN:
+            what = f"{network.name} is the name of something else in the mix; choose another"
+            yield Fault(f"networks.{index}.name", what)
         if network.name in seen:
             yield Fault(f"networks.{index}.name", f"{network.name} stands twice; names must differ")
         seen.add(network.name)

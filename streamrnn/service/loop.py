@@ -1,0 +1,139 @@
+"""The service's loop: poll, learn, deliver, snapshot, report; a straight line of verbs, one turn per poll."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from streamrnn.errors import Fenced
+from streamrnn.service.delivery import Batch, Delivery
+from streamrnn.service.partitions import Partitions
+from streamrnn.service.signals import Stopping
+from streamrnn.service.watchdog import Pulse
+from streamrnn.sinks.base import Sink
+from streamrnn.sources.base import Source
+from streamrnn.types import Partition, Record
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+OUTSIDE_SECONDS = 120.0
+"""How long this worker may be no member of its group before it gives up."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much and how long."""
+
+    batch: int = 500
+    """Most records per poll, hence per transaction."""
+    snapshot_every: float = 30.0
+    """Seconds between two snapshots of a partition."""
+    max_records: int | None = None
+    """Leave once so many new records were learned; None: never."""
+    idle_exit: float | None = None
+    """Leave once no record came for so long [s]; None: never."""
+
+
+class Loop:
+    """Runs until it is asked to stop, its source ends, or a limit is reached. One thread, one per process."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        partitions: Partitions,
+        limits: Limits,
+        *,
+        pulse: Pulse | None = None,
+        stopping: Stopping | None = None,
+        report: Callable[["Loop"], None] | None = None,
+    ) -> None:
+        self.source = source
+        self.partitions = partitions
+        self.stopping = stopping or Stopping()
+        self.pulse = pulse or Pulse()
+        self.delivery = Delivery(source, sink, self._attend, self.pulse, self.stopping)
+        self.learned = 0
+        """New records that were learned, published and committed."""
+        self._limits = limits
+        self._report = report or (lambda loop: None)
+        self._last_record = time.monotonic()
+        self._outside_since: float | None = None
+
+    def run(self) -> None:
+        """Returns with everything committed and snapshotted. What raises commits nothing more."""
+        while not self._finished():
+            records, membership = self._poll(POLL_SECONDS)
+            self._deliver(self.partitions.learn(records), membership)
+            self._deliver(self.partitions.awaken(), membership)
+            self.partitions.watch_logs()
+            self.partitions.save_due(self._limits.snapshot_every)
+            self._report(self)
+        self.partitions.save_all()
+
+    def _poll(self, seconds: float) -> tuple[Mapping[Partition, Sequence[Record]], object | None]:
+        """What came, and the proof of who held it: taken right after the poll, so that a zombie is fenced."""
+        self.pulse.beat()
+        with self.pulse.calling("poll"):
+            records = self.source.poll(seconds, self._limit())
+        membership = self._membership()
+        if records:
+            self._last_record = time.monotonic()
+        self.partitions.follow(self.source.changes())
+        if membership is _OUTSIDE:
+            self.partitions.lose_all()
+            return {}, None
+        return records, membership
+
+    def _membership(self) -> object | None:
+        try:
+            membership = self.source.membership()
+        except Fenced as error:
+            now = time.monotonic()
+            if self._outside_since is None:
+                log.warning("not a member of the group any more, joining again: %s", error)
+                self._outside_since = now
+            if now - self._outside_since > OUTSIDE_SECONDS:
+                raise
+            return _OUTSIDE
+        self._outside_since = None
+        return membership
+
+    def _attend(self) -> tuple[set[Partition], object | None]:
+        """Keep the place in the group while a batch waits: poll with everything paused."""
+        flowing = [life.partition for life in self.partitions if life.flows]
+        self.source.pause(flowing)
+        _, membership = self._poll(0.0)
+        self.source.resume(life.partition for life in self.partitions if life.flows)
+        return {life.partition for life in self.partitions if life.learner is not None}, membership
+
+    def _deliver(self, batch: Batch, membership: object | None) -> None:
+        if not batch:
+            return
+        records = {at: len(outputs) for at, outputs in batch.outputs.items()}
+        done = self.delivery.deliver(batch, membership)
+        self.partitions.confirm(batch, done)
+        self.learned += sum(count for at, count in records.items() if at in done)
+
+    def _limit(self) -> int:
+        most = self._limits.max_records
+        if most is None or not self.partitions.all_live:
+            return self._limits.batch
+        return max(1, min(self._limits.batch, most - self.learned))
+
+    def _finished(self) -> bool:
+        limits = self._limits
+        if self.stopping.asked or (limits.max_records is not None and self.learned >= limits.max_records):
+            return True
+        if not self.partitions.all_live:
+            return False
+        idle = time.monotonic() - self._last_record
+        return self.source.exhausted or (limits.idle_exit is not None and idle >= limits.idle_exit)
+
+
+class _Outside:
+    """Instead of a membership: this worker has none."""
+
+
+_OUTSIDE = _Outside()

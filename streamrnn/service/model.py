@@ -1,0 +1,63 @@
+"""What the service needs to know of a learner, and how it comes by one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from streamrnn.types import Output, Partition, Record
+
+State = dict[str, np.ndarray[Any, Any]]
+Configuration = Mapping[str, Any]
+"""The canonical form of everything that shapes learning, as a snapshot's manifest keeps it."""
+
+
+class Learner(Protocol):
+    """One partition's model: a pure function of the records it was given, in order."""
+
+    @property
+    def events(self) -> int: ...
+
+    @property
+    def digest(self) -> str:
+        """Chains key and value of everything published so far."""
+        ...
+
+    def learn(self, records: Sequence[Record], partition: Partition) -> list[Output]:
+        """One output per record, in order. Raises InputError when too many are bad, and is of no use then."""
+        ...
+
+    def state(self) -> State:
+        """Copies, safe to write from another thread while learning goes on."""
+        ...
+
+    def load(self, state: State) -> None: ...
+
+    @property
+    def kernel_hash(self) -> str: ...
+
+    def counts(self) -> Mapping[str, Any]:
+        """Plain numbers for a manifest and for telemetry."""
+        ...
+
+
+class Difference(NamedTuple):
+    """How today's configuration differs from the one that a snapshot was learned with."""
+
+    refused: str = ""
+    """What changes shapes or meaning, one line each; empty: the state can be taken over."""
+    taken_over: str = ""
+    """What else differs."""
+
+
+class Models(Protocol):
+    """Makes learners."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """Today's."""
+        ...
+
+    def make(self, lineage: str, configuration: Configuration) -> Learner: ...
+
+    def difference(self, then: Configuration) -> Difference: ...

@@ -1,0 +1,324 @@
+"""The partitions of this worker: each one waits, is born or restored, lives, and leaves."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamrnn.errors import TransportError
+from streamrnn.service import restore
+from streamrnn.service.delivery import ANSWER_SECONDS, RETRY_SECONDS, Batch
+from streamrnn.service.model import Configuration, Learner, Models
+from streamrnn.service.progress import Progress
+from streamrnn.service.vault import Vault
+from streamrnn.sources.base import Changes, Source
+from streamrnn.types import Bounds, Commit, Partition, Record
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+
+Stage = Literal["waiting", "beginning", "restoring", "live"]
+
+
+@dataclass(eq=False)
+class Life:
+    """One partition while this worker holds it.
+
+    waiting      paused, nothing known yet; its committed position has to be asked for
+    beginning    paused, its genesis snapshot is written, the position is about to be committed
+    restoring    flowing, learned again up to the committed position, nothing is published
+    live         flowing, learned, published and committed
+    """
+
+    partition: Partition
+    stage: Stage = "waiting"
+    reason: str = "waiting for its committed position"
+    ask_after: float = 0.0
+    """When to ask for the committed position (again), by the monotonic clock."""
+    lineage: str = ""
+    learner: Learner | None = None
+    committed: Commit | None = None
+    """The position that is confirmed; nothing newer may be snapshotted."""
+    position: int = -1
+    """Next offset to learn."""
+    goal: restore.Goal | None = None
+    saved: int = -1
+    """Offset of the newest snapshot."""
+    saved_at: float = 0.0
+    """When it was taken, seconds since 1970."""
+    save_after: float = 0.0
+    """When the next snapshot is due, by the monotonic clock."""
+    look_after: float = 0.0
+    """When to look at the log's bounds again, by the monotonic clock."""
+    away: str = ""
+    """Why the last look failed."""
+    bounds: Bounds | None = None
+    """What the log held when it was last asked."""
+
+    @property
+    def settled(self) -> bool:
+        """True if the learner is exactly where the committed position is."""
+        return self.stage == "live" and self.committed is not None and self.committed.offset == self.position
+
+    @property
+    def flows(self) -> bool:
+        """True if its records may be read."""
+        return self.stage in ("restoring", "live")
+
+    def answering(self) -> Learner:
+        if self.learner is None:
+            raise AssertionError(f"{self.partition} is {self.stage} and has no learner")
+        return self.learner
+
+
+class Partitions:
+    """Who is held, and how far each is. Runs on the loop's thread, after a poll and never within one."""
+
+    def __init__(
+        self,
+        source: Source,
+        vault: Vault,
+        models: Models,
+        *,
+        reset: bool = False,
+        accept_inexact: bool = False,
+        new_lineage: Callable[[], str] | None = None,
+    ) -> None:
+        self._source = source
+        self._vault = vault
+        self._models = models
+        self._reset = reset
+        self._accept_inexact = accept_inexact
+        self._new_lineage = new_lineage or _new_lineage
+        self._reborn: set[Partition] = set()
+        self._lives: dict[Partition, Life] = {}
+
+    def __iter__(self) -> Iterator[Life]:
+        return iter(tuple(self._lives.values()))
+
+    @property
+    def all_live(self) -> bool:
+        """True if there is a partition and nothing is left to restore."""
+        return bool(self._lives) and all(life.stage == "live" for life in self)
+
+    # --- coming and going ---------------------------------------------------------------------------
+
+    def follow(self, changes: Changes) -> None:
+        """Let go of what is gone, take in what is new (it is paused and waits)."""
+        for partition in changes.lost:
+            if self._lives.pop(partition, None):
+                log.warning("%s was lost: another worker goes on from its committed position", partition)
+        for partition in changes.revoked:
+            if life := self._lives.pop(partition, None):
+                log.info("%s leaves", partition)
+                self._offer(life)
+        for partition in changes.assigned:
+            log.info("%s is assigned", partition)
+            self._lives[partition] = Life(partition)
+
+    def lose_all(self) -> None:
+        """This worker is no member of its group any more: somebody else may hold every partition."""
+        self.follow(Changes(lost=tuple(self._lives)))
+
+    def drop(self, partition: Partition) -> None:
+        """Restore the learner from its snapshot, because it may be ahead of what is committed."""
+        if partition in self._lives:
+            self._source.pause([partition])
+            self._lives[partition] = Life(partition)
+
+    # --- coming to life -------------------------------------------------------------------------------
+
+    def awaken(self) -> Batch:
+        """Ask for the position of each that waits, and set off. Returns the genesis commits to deliver."""
+        genesis = Batch()
+        for life in self:
+            if life.stage == "waiting" and time.monotonic() >= life.ask_after:
+                self._set_off(life, genesis)
+        return genesis
+
+    def _set_off(self, life: Life, genesis: Batch) -> None:
+        partition = life.partition
+        try:
+            commit = self._source.committed(partition, ANSWER_SECONDS)
+            bounds = life.bounds = self._source.bounds(partition, ANSWER_SECONDS)
+        except TransportError as error:
+            life.reason = f"the broker does not tell its position: {error}"
+            life.ask_after = time.monotonic() + RETRY_SECONDS
+            return
+        if self._to_reset(partition) or restore.begins(partition, commit, self._vault):
+            self._begin(life, commit, bounds, genesis)
+        elif commit is not None:
+            self._restore(life, commit, bounds)
+
+    def _to_reset(self, partition: Partition) -> bool:
+        return self._reset and partition not in self._reborn
+
+    def _begin(self, life: Life, commit: Commit | None, bounds: Bounds, genesis: Batch) -> None:
+        """A genesis: the snapshot first, so that no committed position is ever without one."""
+        life.stage, life.reason = "beginning", "committing its first position"
+        life.lineage = self._new_lineage()
+        life.learner = self._models.make(life.lineage, self._models.configuration)
+        life.position = bounds.begin
+        self._save_now(life)
+        genesis.add(life.partition, commit, self._commit_of(life))
+
+    def _begun(self, life: Life) -> None:
+        """Its genesis is committed: records may flow."""
+        partition = life.partition
+        log.info("%s: lineage %s begins at offset %d", partition, life.lineage, life.position)
+        self._reborn.add(partition)
+        self._vault.start(partition, life.lineage)
+        self._flow(life, life.position)
+        self._enliven(life)
+
+    def _restore(self, life: Life, commit: Commit, bounds: Bounds) -> None:
+        restored = restore.restore(
+            life.partition, commit, bounds, self._vault, self._models, accept_inexact=self._accept_inexact
+        )
+        life.stage = "restoring"
+        life.lineage = restored.goal.progress.lineage
+        life.learner, life.goal = restored.learner, restored.goal
+        life.committed = commit
+        life.position = restored.start
+        life.saved, life.saved_at = restored.saved.offset, restored.saved.created
+        log.info(
+            "%s: lineage %s, snapshot at %d, replaying to %d",
+            life.partition, life.lineage, life.saved, commit.offset,
+        )  # fmt: skip
+        self._flow(life, life.position)
+
+    def _flow(self, life: Life, offset: int) -> None:
+        self._source.seek(life.partition, offset)
+        self._source.resume([life.partition])
+
+    def watch_logs(self) -> None:
+        """Every few seconds, see what the log holds. Raises RecoveryError if the position is no longer in it."""
+        now = time.monotonic()
+        for life in self:
+            if life.flows and now >= life.look_after:
+                life.look_after = now + LOOK_SECONDS
+                try:
+                    life.bounds = self._source.bounds(life.partition, LOOK_SECONDS)
+                except TransportError as error:
+                    life.away = f"the broker does not answer: {error}"
+                else:
+                    life.away = ""
+                    restore.within(life.partition, life.position, life.bounds)
+
+    def _enliven(self, life: Life) -> None:
+        life.stage, life.reason = "live", ""
+        life.goal = None
+        life.save_after = time.monotonic()
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    def learn(self, records: Mapping[Partition, Sequence[Record]]) -> Batch:
+        """Replay what was committed before, learn what is new; the batch is what is new."""
+        batch = Batch()
+        for partition, block in records.items():
+            life = self._lives.get(partition)
+            if life and life.flows:
+                new = self._replay(life, block)
+                if new:
+                    self._learn(life, new, batch)
+        for life in self:
+            self._arrive(life)
+        return batch
+
+    def _replay(self, life: Life, block: Sequence[Record]) -> Sequence[Record]:
+        """Learn again what lies before the goal; what lies after it is returned."""
+        if life.goal is None:
+            return block
+        old = [record for record in block if record.offset < life.goal.offset]
+        if old:
+            life.answering().learn(old, life.partition)
+            life.position = old[-1].offset + 1
+        if len(old) < len(block):
+            self._reach(life, life.goal)
+        return block[len(old) :]
+
+    def _arrive(self, life: Life) -> None:
+        """The goal is also reached when nothing but control records is left before it."""
+        if life.goal and self._source.position(life.partition) >= life.goal.offset:
+            self._reach(life, life.goal)
+
+    def _reach(self, life: Life, goal: restore.Goal) -> None:
+        exact = restore.check(life.partition, life.answering(), goal, accept_inexact=self._accept_inexact)
+        life.position = goal.offset
+        if goal.difference.taken_over:
+            self._take_over(life, goal)
+        if goal.difference.taken_over or not exact:
+            self._save_now(life)
+        self._vault.start(life.partition, life.lineage)
+        self._enliven(life)
+        log.info("%s is live at offset %d", life.partition, goal.offset)
+
+    def _take_over(self, life: Life, goal: restore.Goal) -> None:
+        log.info("%s: the configuration changes here: %s", life.partition, goal.difference.taken_over)
+        old, life.learner = life.answering(), self._models.make(life.lineage, self._models.configuration)
+        life.learner.load(old.state())
+
+    def _learn(self, life: Life, block: Sequence[Record], batch: Batch) -> None:
+        outputs = life.answering().learn(block, life.partition)
+        life.position = block[-1].offset + 1
+        batch.add(life.partition, life.committed, self._commit_of(life), outputs)
+
+    def confirm(self, batch: Batch, done: Iterable[Partition]) -> None:
+        """`done` of the batch is durable; learners of the others may be ahead of it, so they are restored."""
+        for partition in batch.ends.keys() - set(done):
+            self.drop(partition)
+        for partition in done:
+            if life := self._lives.get(partition):
+                life.committed = batch.ends[partition]
+                if life.stage == "beginning":
+                    self._begun(life)
+
+    # --- snapshots --------------------------------------------------------------------------------------
+
+    def save_due(self, every: float) -> None:
+        """Hand the next snapshot that is due to the writing thread; one at a time."""
+        self._note_written()
+        for life in self:
+            if time.monotonic() >= life.save_after and self._offer(life):
+                life.save_after = time.monotonic() + every
+                return
+
+    def save_all(self) -> None:
+        """The last snapshot of each before the worker leaves. Durable when it returns."""
+        self._vault.flush()
+        self._note_written()
+        for life in self:
+            if life.settled and life.saved < life.position:
+                self._save_now(life)
+
+    def _offer(self, life: Life) -> bool:
+        """Snapshot, off the hot path, a learner that is at its committed position and ahead of its snapshot."""
+        if not life.settled or life.saved >= life.position:
+            return False
+        return self._vault.offer(*self._snapshot(life))
+
+    def _save_now(self, life: Life) -> None:
+        self._vault.save(*self._snapshot(life))
+        self._note_written()
+
+    def _snapshot(self, life: Life) -> tuple[Partition, Commit, Learner, Configuration]:
+        return life.partition, self._commit_of(life), life.answering(), self._models.configuration
+
+    def _note_written(self) -> None:
+        for written in self._vault.written():
+            manifest = written.manifest
+            life = self._lives.get(Partition(manifest.topic, manifest.partition))
+            if life and life.lineage == manifest.lineage:
+                life.saved, life.saved_at = max(life.saved, manifest.offset), manifest.created
+
+    def _commit_of(self, life: Life) -> Commit:
+        learner = life.answering()
+        return Progress(life.lineage, learner.events, learner.digest).at(life.position)
+
+
+def _new_lineage() -> str:
+    """Sorts by time, and is never given twice."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"

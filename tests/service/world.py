@@ -1,0 +1,148 @@
+"""A whole service over a broker in memory, its crashes, and the verifier that compares it with an undisturbed twin."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamrnn.config.models import Keep
+from streamrnn.service.loop import Limits, Loop
+from streamrnn.service.partitions import Partitions
+from streamrnn.service.progress import Progress
+from streamrnn.service.vault import Vault
+from streamrnn.sinks.memory import MemorySink
+from streamrnn.snapshots.store import Store
+from streamrnn.sources.memory import MemoryLog, MemorySource
+from streamrnn.types import Output, Partition
+
+from .standin import PLAIN, StandIn, StandIns
+
+GROUP = "group"
+
+
+class Crash(BaseException):
+    """The process is gone: nothing of it catches this, nothing of it runs after it."""
+
+
+class Calls:
+    """Counts the calls that cross the loop's edge, and crashes just before or just after the chosen one."""
+
+    def __init__(self, crash_at: int | None = None, after: bool = False) -> None:
+        self.made: list[str] = []
+        self._crash_at = crash_at
+        self._after = after
+
+    def around(self, target: Any, names: str) -> Any:
+        for name in names.split():
+            setattr(target, name, self._wrapped(getattr(target, name), name))
+        return target
+
+    def _wrapped(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            number = len(self.made)
+            self.made.append(name)
+            if number == self._crash_at and not self._after:
+                raise Crash(f"before {name}")
+            answer = call(*args, **kwargs)
+            if number == self._crash_at:
+                raise Crash(f"after {name}")
+            return answer
+
+        return wrapped
+
+
+class World:
+    """One topic `in`, predictions in `out`, dead letters in `dead`, snapshots in a folder."""
+
+    def __init__(self, folder: Path, partitions: int = 1, transactional: bool = True) -> None:
+        self.log = MemoryLog({"in": partitions, "out": partitions, "dead": 1})
+        self.partitions = [Partition("in", number) for number in range(partitions)]
+        self.store = Store(folder, GROUP)
+        self.transactional = transactional
+        self._names = (f"life-{number}" for number in itertools.count(1))
+
+    def append(self, values: list[Any], partition: int = 0, mark_every: int = 3) -> None:
+        """Every few records a control record, as transactions leave them."""
+        for number, value in enumerate(values):
+            self.log.append(self.partitions[partition], str(value).encode(), b"key%d" % (number % 2))
+            if number % mark_every == mark_every - 1:
+                self.log.mark(self.partitions[partition])
+
+    def worker(
+        self,
+        *,
+        slot: str = "slot",
+        assigned: list[int] | None = None,
+        configuration: Mapping[str, Any] = PLAIN,
+        batch: int = 4,
+        every: float = 0.0,
+        reset: bool = False,
+        accept_inexact: bool = False,
+        max_records: int | None = None,
+        calls: Calls | None = None,
+    ) -> Loop:
+        """A service that leaves once the log is finished and read; a snapshot is due after every batch."""
+        calls = calls or Calls()
+        source = MemorySource(self.log, "in", GROUP, slot, assigned)
+        sink = MemorySink(self.log, "out", "dead", f"{GROUP}-{slot}", transactional=self.transactional)
+        vault = Vault(self.store, Keep(latest=2, hourly=0, daily=0))
+        partitions = Partitions(
+            calls.around(source, "poll membership changes committed bounds seek resume commit"),
+            calls.around(vault, "lives start newest save offer written"),
+            StandIns(configuration),
+            reset=reset,
+            accept_inexact=accept_inexact,
+            new_lineage=lambda: next(self._names),
+        )
+        limits = Limits(batch=batch, snapshot_every=every, max_records=max_records)
+        return Loop(source, calls.around(sink, "publish recover"), partitions, limits)
+
+    # --- the verifier: reads the topics and the snapshots, nothing of a worker --------------------------
+
+    def outputs(self, topic: str, partition: Partition) -> list[tuple[bytes | None, bytes | None]]:
+        number = partition.number % len(self.log.partitions(topic))
+        stored = self.log.read(Partition(topic, number))
+        return [(item.record.key, item.record.value) for item in stored]
+
+    def lineage(self, partition: Partition) -> str:
+        commit = self.log.committed(GROUP, partition)
+        assert commit is not None
+        progress = Progress.of(commit)
+        assert progress is not None
+        return progress.lineage
+
+    def twin(self, partition: Partition, before: int | None = None) -> tuple[StandIn, list[Output]]:
+        """A learner that was never disturbed, given the whole log at once."""
+        records = [
+            item.record for item in self.log.read(partition) if before is None or item.record.offset < before
+        ]
+        twin = StandIn(self.lineage(partition))
+        return twin, twin.learn(records, partition)
+
+    def assert_undisturbed(self) -> None:
+        """Predictions, dead letters, positions and snapshots are those of a run without any disturbance."""
+        dead: list[tuple[bytes | None, bytes | None]] = []
+        for partition in self.partitions:
+            twin, outputs = self.twin(partition)
+            said = [(output.key, output.value) for output in outputs if output.kind == "prediction"]
+            dead += [(output.key, output.value) for output in outputs if output.kind == "dead_letter"]
+            assert self.outputs("out", partition) == said
+            commit = self.log.committed(GROUP, partition)
+            assert commit is not None
+            assert Progress.of(commit) == Progress(twin.lineage, twin.events, twin.digest)
+            self._assert_snapshots(partition, commit.offset)
+        assert sorted(self.outputs("dead", self.partitions[0]), key=repr) == sorted(dead, key=repr)
+
+    def _assert_snapshots(self, partition: Partition, committed: int) -> None:
+        lineage = self.lineage(partition)
+        offsets = self.store.offsets(lineage, partition)
+        assert offsets[-1] == committed, "the last snapshot is at the committed position"
+        for offset in offsets:
+            snapshot = self.store.newest(lineage, partition, offset).snapshot
+            assert snapshot is not None and snapshot.manifest.offset == offset
+            twin, _ = self.twin(partition, before=offset)
+            for name, array in twin.state().items():
+                assert array.dtype == snapshot.arrays[name].dtype
+                assert np.array_equal(array, snapshot.arrays[name]), name

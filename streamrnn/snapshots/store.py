@@ -1,5 +1,7 @@
 """Where snapshots lie: `<group>/<lineage>/<topic>-<partition>/<offset>/`, in reach of every worker."""
 
+import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -78,12 +80,14 @@ class Store:
         home = self.folder(provenance.lineage, provenance.partition)
         with _naming(home):
             _make(home)
-            _tidy(home, self._clock() - _LEFTOVER_SECONDS)
+            with _alone(home):
+                _tidy(home, self._clock() - _LEFTOVER_SECONDS)
             new = home / f"{_NEW}{provenance.offset}-{uuid4().hex}"
             new.mkdir()
             try:
                 manifest = write(new, arrays, provenance, self._clock())
-                _swap(new, home / str(provenance.offset))
+                with _alone(home):
+                    _swap(new, home / str(provenance.offset))
             except (OSError, SnapshotError):
                 shutil.rmtree(new, ignore_errors=True)
                 raise
@@ -94,7 +98,9 @@ class Store:
         home = self.folder(lineage, partition)
         skipped: list[Skipped] = []
         with _naming(home):
-            _heal(home)
+            if home.is_dir():
+                with _alone(home):
+                    _heal(home)
             for offset in reversed(_offsets(home)):
                 if offset > at_or_before:
                     continue
@@ -110,7 +116,7 @@ class Store:
         Damaged ones go once `keep.latest` sound ones are newer.
         """
         home = self.folder(lineage, partition)
-        with _naming(home):
+        with _naming(home), _alone(home):
             created = _created(home)
             sound = {offset: moment for offset, moment in created.items() if moment is not None}
             kept = _kept(sound, keep)
@@ -144,6 +150,17 @@ def _naming(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SnapshotError(f"snapshot folder {folder} cannot be used: {error}") from error
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keeps out whoever else moves snapshots in `home`: the last owner may still be writing its last."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _offsets(home: Path) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streamrnn.features.clock import utc_offset
+from streamrnn.features.clock import to_local
 from streamrnn.features.specs import Calendar
 
 PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
@@ -35,12 +35,10 @@ class CalendarEncoder:
 
     def encode(self, seconds: NDArray[np.float64], x: NDArray[np.float64], column: int) -> None:
         """Fill columns `column`, … of x (n, d) from UTC `seconds` (n,)."""
-        zone = self._zone
-        if zone == "UTC":
-            local = seconds
-        else:
-            local = np.array([s + utc_offset(s, zone) if s == s else s for s in seconds.tolist()], np.float64)
-        _encode(local, self._parts, self._table, x, column)
+        local = seconds.tolist()
+        if self._zone != "UTC":
+            local = to_local(local, self._zone)
+        _encode(np.array(local, np.float64), self._parts, self._table, x, column)
 
 
 @njit(cache=True, error_model="numpy")

@@ -19,17 +19,15 @@ class CategoryEncoder:
         self.names = [f"{spec.field}.{i}" for i in range(spec.bound)]
         self.names += [f"{spec.field}.hashed.{i}" for i in range(spec.buckets)]
 
-    def encode(self, texts: list[str | None]) -> NDArray[np.int64]:
-        """The column that is 1 for each event (n,); −1 for a missing text. New texts are learned."""
+    def encode(self, texts: list[str | None], first: int, hot: NDArray[np.int64]) -> None:
+        """Each event's column, counted from `first`, into hot (n,); −1 for missing. New texts are learned."""
         known, place = self._columns.get, self._place
-        columns = np.empty(len(texts), np.int64)
         for i, text in enumerate(texts):
             if text is None:
-                columns[i] = -1
+                hot[i] = -1
             else:
                 column = known(text)
-                columns[i] = place(text) if column is None else column
-        return columns
+                hot[i] = first + (place(text) if column is None else column)
 
     def _place(self, text: str) -> int:
         if len(self._columns) < self._bound:

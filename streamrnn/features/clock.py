@@ -1,83 +1,108 @@
-"""Times as UTC seconds since 1970, and the offsets of time zones, cached by the hour."""
+"""Times as UTC seconds since 1970, and what time zones are ahead, cached by the hour."""
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1)
 _AWARE_EPOCH = _EPOCH.replace(tzinfo=UTC)
-_HOUR = 3600
-_LAST_INSTANT = timedelta(hours=1) - timedelta(microseconds=1)
+_HOUR = timedelta(hours=1)
+_INSTANT = timedelta(microseconds=1)
+_CACHED_HOURS = 1 << 16  # seven years
 
 EARLIEST = (datetime(1, 1, 3) - _EPOCH).total_seconds()
 LATEST = (datetime(9999, 12, 30) - _EPOCH).total_seconds()
-"""Times outside [EARLIEST, LATEST) [s] are refused: every zone's local time must exist."""
+"""Times outside [EARLIEST, LATEST) [s] are refused: the local time of every zone must exist."""
+
+
+def read_times(values: Sequence[str | float | None], zone: str) -> tuple[list[float], dict[int, str]]:
+    """UTC seconds since 1970 of ISO 8601 texts or numbers of seconds, NaN for None; and faults by index.
+
+    A text without an offset is local time of `zone`; of the two that a clock put back makes of one, the first
+    (fold 0).
+    """
+    seconds: list[float] = []
+    faults: dict[int, str] = {}
+    hours = None if zone == "UTC" else _local_hours(zone)
+    for value in values:
+        ahead = 0.0
+        if isinstance(value, str):
+            try:
+                if value.isdigit() and len(value) != 8:  # milliseconds in quotes would pass for date and time
+                    raise ValueError("digits only")
+                moment = datetime.fromisoformat(value)
+            except ValueError as fault:
+                faults[len(seconds)] = str(fault)
+                seconds.append(math.nan)
+                continue
+            if moment.tzinfo is None:
+                second = (moment - _EPOCH).total_seconds()
+                if hours is not None:
+                    ahead = hours.at(second)
+            else:
+                second = (moment - _AWARE_EPOCH).total_seconds()
+        elif value is None:
+            seconds.append(math.nan)
+            continue
+        else:
+            second = value
+        if not EARLIEST <= second < LATEST:
+            faults[len(seconds)] = "beyond the range of dates"
+        seconds.append(second - ahead)
+    return seconds, faults
 
 
 def to_seconds(value: str | float, zone: str) -> float:
-    """UTC seconds since 1970 of an ISO 8601 text or a number of seconds.
-
-    A text without an offset is local time of `zone`; where a clock is put back it is the first of the two
-    (fold 0). Raises ValueError if it is neither, or beyond the range of dates.
-    """
-    seconds = _parse(value, zone) if isinstance(value, str) else float(value)
-    if not EARLIEST <= seconds < LATEST:  # refuses NaN as well
-        raise ValueError("beyond the range of dates")
-    return seconds
+    """What `read_times` makes of one text or number; raises ValueError where that is a fault."""
+    (second,), faults = read_times([value], zone)
+    if faults:
+        raise ValueError(faults[0])
+    return second
 
 
-def _parse(text: str, zone: str) -> float:
-    if text.isdigit() and len(text) != 8:  # seconds in quotes would pass for a date such as 17121231T2345
-        raise ValueError("not a time")
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is not None:
-        return (moment - _AWARE_EPOCH).total_seconds()
-    seconds = (moment - _EPOCH).total_seconds()
-    if zone == "UTC" or not EARLIEST <= seconds < LATEST:
-        return seconds
-    return seconds - local_offset(seconds, zone)
+def to_local(seconds: Sequence[float], zone: str) -> list[float]:
+    """Local seconds since 1970 of `zone` from UTC seconds; NaN stays NaN."""
+    ahead = _utc_hours(zone).at
+    return [second + ahead(second) if second == second else second for second in seconds]
 
 
-def local_offset(seconds: float, zone: str) -> float:
-    """What local time is ahead of UTC [s], given local seconds since 1970."""
-    offset = _local_hour_offset(int(seconds // _HOUR), zone)
-    if math.isnan(offset):  # the clock is changed within this hour
-        return _ahead((_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=_zone(zone)))
-    return offset
+class _HourOffsets(dict[int, float]):
+    """Hour since 1970 → offset from UTC [s] all through that hour; NaN where it changes within."""
+
+    def __init__(self, offset_at: Callable[[datetime], float]) -> None:
+        self._offset_at = offset_at
+
+    def at(self, second: float) -> float:
+        """Offset from UTC [s] at a second since 1970; 0 beyond the range of dates."""
+        offset = self[int(second // 3600.0)]
+        return offset if offset == offset else self._offset_at(_EPOCH + timedelta(seconds=second))
+
+    def __missing__(self, hour: int) -> float:
+        if not EARLIEST <= 3600.0 * hour < LATEST:
+            return 0.0
+        if len(self) >= _CACHED_HOURS:
+            self.clear()
+        start = _EPOCH + hour * _HOUR
+        first, last = self._offset_at(start), self._offset_at(start + _HOUR - _INSTANT)
+        self[hour] = offset = first if first == last else math.nan
+        return offset
 
 
-def utc_offset(seconds: float, zone: str) -> float:
-    """What local time is ahead of UTC [s], given UTC seconds since 1970."""
-    offset = _utc_hour_offset(int(seconds // _HOUR), zone)
-    if math.isnan(offset):
-        return _ahead((_AWARE_EPOCH + timedelta(seconds=seconds)).astimezone(_zone(zone)))
-    return offset
+@cache
+def _local_hours(zone: str) -> _HourOffsets:
+    tz = ZoneInfo(zone)
+    return _HourOffsets(lambda moment: _offset(moment.replace(tzinfo=tz)))
 
 
-@lru_cache(maxsize=1 << 14)
-def _local_hour_offset(hour: int, zone: str) -> float:
-    start = (_EPOCH + timedelta(hours=hour)).replace(tzinfo=_zone(zone))
-    return _common(_ahead(start), _ahead(start + _LAST_INSTANT))
+@cache
+def _utc_hours(zone: str) -> _HourOffsets:
+    tz = ZoneInfo(zone)
+    return _HourOffsets(lambda moment: _offset(moment.replace(tzinfo=UTC).astimezone(tz)))
 
 
-@lru_cache(maxsize=1 << 14)
-def _utc_hour_offset(hour: int, zone: str) -> float:
-    start = _AWARE_EPOCH + timedelta(hours=hour)
-    ends = start.astimezone(_zone(zone)), (start + _LAST_INSTANT).astimezone(_zone(zone))
-    return _common(*map(_ahead, ends))
-
-
-def _common(at_start: float, at_end: float) -> float:
-    return at_start if at_start == at_end else math.nan
-
-
-def _ahead(moment: datetime) -> float:
+def _offset(moment: datetime) -> float:
     offset = moment.utcoffset()
     assert offset is not None
     return offset.total_seconds()
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

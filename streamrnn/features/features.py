@@ -47,7 +47,7 @@ class Features:
         self._stream = np.zeros((layout.n_series + 1, 3))
         self._used = 0
         self._numbers = [(layout.series[name], i) for i, name in enumerate(layout.fields.numbers)]
-        self._elapsed = [layout.fields.times.index(name) for name in layout.elapsed]
+        self._elapsed = np.array([layout.fields.times.index(name) for name in layout.elapsed], np.intp)
         self.input_names = layout.names
         self.bytes_per_key: int = sum(array[0].nbytes for array in self._memory)
 
@@ -74,24 +74,24 @@ class Features:
         `back` (n,): how many of the key's events ago the prediction was made that an event's label judges;
         −1: none.
         """
-        n = len(block)
+        n, layout = len(block), self._layout
         if n:
             self.reserve(int(slots.max()) + 1)
         x = np.zeros((n, self.inputs))
-        for column, field, category in self._layout.categories:
-            hot = category.encode(block.categories[field])
-            seen = np.flatnonzero(hot >= 0)
-            x[seen, column + hot[seen]] = 1.0
-        for column, field, calendar in self._layout.calendars:
-            calendar.encode(block.times[:, field], x, column)
+        hot = np.empty((len(layout.categories), n), np.int64)
+        for row, (column, field, category) in enumerate(layout.categories):
+            category.encode(block.categories[field], column, hot[row])
+        for column, field, calendar in layout.calendars:
+            calendar.encode(block.times[field], x, column)
         outcome = np.empty((4, n))
         featurise(
-            slots,
-            fresh,
-            back,
-            block.label,
+            np.ascontiguousarray(slots, np.int32),
+            np.ascontiguousarray(fresh, np.bool_),
+            np.ascontiguousarray(back, np.int32),
+            np.ascontiguousarray(block.label),
             self._values(block),
-            block.times[:, self._elapsed],
+            np.ascontiguousarray(block.times[self._elapsed]),
+            hot,
             self._plan,
             self._stream,
             self._memory,
@@ -101,12 +101,11 @@ class Features:
         return Inputs(x, *outcome)
 
     def _values(self, block: Block) -> Floats:
-        """Raw values of the series (n, S); elapsed times are left for the compiled pass."""
-        values = np.full((len(block), self._layout.n_series), np.nan)
-        values[:, 0] = 2.0 * block.label - 1.0 if self._binary else block.label
-        for series, column in self._numbers:
-            if series:  # the label has its own column
-                values[:, series] = block.numbers[:, column]
+        """Raw values of the series (S, n); elapsed times are left for the compiled pass."""
+        values = np.empty((self._layout.n_series, len(block)))
+        values[0] = 2.0 * block.label - 1.0 if self._binary else block.label
+        for series, field in self._numbers:
+            values[series] = block.numbers[field]
         return values
 
     def state(self) -> State:
@@ -148,9 +147,9 @@ class Features:
             rejects=[],
             keys=[],
             time=empty,
-            numbers=np.empty((0, len(self._layout.fields.numbers))),
+            numbers=np.empty((len(self._layout.fields.numbers), 0)),
             categories=[[] for _ in self._layout.fields.categories],
-            times=np.empty((0, len(self._layout.fields.times))),
+            times=np.empty((len(self._layout.fields.times), 0)),
             label=empty,
         )
         self.featurise(nothing, np.empty(0, np.int32), np.empty(0, np.bool_), np.empty(0, np.int32))

@@ -1,8 +1,10 @@
 """Records to columns: one JSON object per record, checked field by field."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from operator import attrgetter
 from typing import Annotated, Any, Literal, Union
 
@@ -10,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.features.clock import to_seconds
+from streamrnn.features.clock import read_times
 from streamrnn.features.specs import Fields, Target
 from streamrnn.types import Record
 
@@ -44,7 +46,7 @@ _NAMES = {str: "a string", int: "an integer", float: "a number", bool: "true or 
 _Number = Annotated[float, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Reject:
     """A record set aside: its index in the sequence, a reason to count by, and what stood where."""
 
@@ -65,11 +67,11 @@ class Block:
     time: NDArray[np.float64]
     """The event's time, UTC seconds since 1970 (n,); NaN where no time is configured."""
     numbers: NDArray[np.float64]
-    """(n, number fields)"""
+    """(number fields, n)"""
     categories: list[list[str | None]]
     """Canonical texts, one list of n for each category field."""
     times: NDArray[np.float64]
-    """UTC seconds since 1970 (n, time fields)."""
+    """UTC seconds since 1970 (time fields, n)."""
     label: NDArray[np.float64]
     """(n,); NaN: not known."""
 
@@ -100,7 +102,7 @@ class _Field:
         """The type that msgspec decodes into: whole numbers become floats where a fraction may stand."""
         kinds: set[Any] = set(self.types)
         if float in kinds:
-            kinds = (kinds - {int, float}) | {_Number}
+            kinds = (kinds - {int, float}) | {_Number if "number" in self.uses else float}
         return Union[tuple(kinds | ({type(None)} if self.nullable else set()))]  # noqa: UP007
 
     @property
@@ -120,6 +122,8 @@ class _Field:
             raise _Unfit("wrong_type", f"{self.name}: expected 0, 1, false or true, got {_shown(value)}")
         if "number" in self.uses and not abs(value) <= GREATEST:
             raise _Unfit("not_finite", f"{self.name}: {_shown(value)} is beyond ±{GREATEST:g}")
+        if "time" in self.uses and isinstance(value, float) and not math.isfinite(value):
+            raise _Unfit("bad_time", f"{self.name}: {_shown(value)} is no time")
 
 
 class Schema:
@@ -148,7 +152,7 @@ class Schema:
         self._time = time
         self._time_names = tuple(dict.fromkeys((*((time,) if time is not None else ()), *fields.times)))
         self._times = tuple(attribute[name] for name in self._time_names)
-        self._time_columns = [self._time_names.index(name) for name in fields.times]
+        self._time_columns = np.array([self._time_names.index(name) for name in fields.times], np.intp)
         self._numbers = tuple(attribute[name] for name in fields.numbers)
         self._categories = tuple(attribute[name] for name in fields.categories)
         self._decoder = msgspec.json.Decoder(_event_type(self._fields, attribute))
@@ -157,9 +161,8 @@ class Schema:
         """The good records as columns, the bad ones with their reasons; both in the order of `records`."""
         rows: list[int] = []
         events: list[Any] = []
-        instants: list[list[float]] = []
         rejects: list[Reject] = []
-        decode, lax, times = self._decoder.decode, self._lax, self._times
+        decode, lax = self._decoder.decode, self._lax
         for row, record in enumerate(records):
             value = record.value
             try:
@@ -168,8 +171,6 @@ class Schema:
                 event = decode(value)
                 for attribute, field in lax:
                     field.check(getattr(event, attribute))
-                if times:
-                    instants.append(self._read_times(event))
             except _Unfit as unfit:
                 rejects.append(Reject(row, unfit.reason, unfit.detail))
                 continue
@@ -178,7 +179,12 @@ class Schema:
                 continue
             rows.append(row)
             events.append(event)
-        return self._columns(rows, events, instants, rejects)
+        times, faults = self._read_times(events)
+        if faults:
+            rejects = sorted([*rejects, *(Reject(rows[i], "bad_time", text) for i, text in faults.items())])
+            good = [i not in faults for i in range(len(rows))]
+            rows, events, *times = (list(compress(column, good)) for column in (rows, events, *times))
+        return self._columns(rows, events, times, rejects)
 
     def _screen(self, value: bytes | None) -> bytes:
         """`value` again, if it is one that the decoder may be handed."""
@@ -195,17 +201,17 @@ class Schema:
             raise _Unfit("not_json", f"nested deeper than {DEEPEST} levels")
         return value
 
-    def _read_times(self, event: Any) -> list[float]:
-        return [
-            self._read_time(name, getattr(event, attribute))
-            for name, attribute in zip(self._time_names, self._times, strict=True)
-        ]
-
-    def _read_time(self, name: str, value: str | float | None) -> float:
-        try:
-            return np.nan if value is None else to_seconds(value, self._zone)
-        except (ValueError, OverflowError) as error:
-            raise _Unfit("bad_time", f"{name}: {_shown(value)}: {_cut(str(error))}") from None
+    def _read_times(self, events: list[Any]) -> tuple[list[list[float]], dict[int, str]]:
+        """UTC seconds (time fields, n), and what is wrong with an event's first bad time by its index."""
+        times: list[list[float]] = []
+        wrong: dict[int, str] = {}
+        for name, attribute in zip(self._time_names, self._times, strict=True):
+            values = list(map(attrgetter(attribute), events))
+            seconds, faults = read_times(values, self._zone)
+            times.append(seconds)
+            for i, fault in faults.items():
+                wrong.setdefault(i, f"{name}: {_shown(values[i])}: {_cut(fault)}")
+        return times, wrong
 
     def _diagnose(self, value: bytes, error: msgspec.DecodeError) -> tuple[Reason, str]:
         """Why the decoder refused `value`: slow, and exact about the field."""
@@ -219,8 +225,6 @@ class Schema:
             for field in self._fields:
                 if field.name in content:
                     field.check(content[field.name])
-                    if field.name in self._time_names:
-                        self._read_time(field.name, content[field.name])
                 elif field.required:
                     raise _Unfit("missing_field", f"{field.name}: not there")
         except _Unfit as unfit:
@@ -231,21 +235,21 @@ class Schema:
         self, rows: list[int], events: list[Any], instants: list[list[float]], rejects: list[Reject]
     ) -> Block:
         n = len(rows)
-        times = np.array(instants, np.float64).reshape(n, len(self._times))
+        times = np.array(instants, np.float64).reshape(len(instants), n)
         return Block(
             rows=np.array(rows, np.intp),
             rejects=rejects,
             keys=[""] * n
             if self._key is None
             else [canonical(v) for v in map(attrgetter(self._key), events)],
-            time=times[:, 0] if self._time is not None else np.full(n, np.nan),
+            time=times[0] if self._time is not None else np.full(n, np.nan),
             numbers=_matrix(events, self._numbers),
             categories=[
                 [None if value is None else canonical(value) for value in map(attrgetter(name), events)]
                 for name in self._categories
             ],
-            times=times[:, self._time_columns],
-            label=_matrix(events, (self._label,))[:, 0],
+            times=times[self._time_columns],
+            label=_matrix(events, (self._label,))[0],
         )
 
 
@@ -257,11 +261,9 @@ def canonical(value: str | int) -> str:
 
 
 def _matrix(events: list[Any], attributes: tuple[str, ...]) -> NDArray[np.float64]:
-    """Number fields of all events (n, fields); None becomes NaN."""
-    if not attributes:
-        return np.empty((len(events), 0))
-    values = list(map(attrgetter(*attributes), events))
-    return np.array(values, np.float64).reshape(len(events), len(attributes))
+    """Number fields of all events (fields, n); None becomes NaN."""
+    columns = [list(map(attrgetter(name), events)) for name in attributes]
+    return np.array(columns, np.float64).reshape(len(attributes), len(events))
 
 
 def _collect(fields: Fields, target: Target, key: str | None, time: str | None) -> tuple[_Field, ...]:

@@ -197,17 +197,20 @@ def featurise(
     label: Floats,
     values: Floats,
     instants: Floats,
+    hot: NDArray[np.int64],
     plan: Plan,
     stream: Floats,
     memory: Memory,
     x: Floats,
     outcome: Floats,
 ) -> None:
-    """One block. values (n, S), raw, NaN missing, elapsed ones written here; instants (n, elapsed times) [s].
+    """One block, in the order above.
 
-    Writes x (n, d) and outcome (4, n): target, unit, location, scale. `stream` (S + 1, 3) is as `Memory.own`.
+    values (S, n) raw, NaN missing, elapsed ones are written here; instants (elapsed times, n) [s];
+    hot (categories, n) the input that is 1, −1 for none; stream (S + 1, 3) as `Memory.own`.
+    Writes x (n, d) and outcome (4, n): target, unit, location, scale.
     """
-    series = values.shape[1]
+    series = values.shape[0]
     inline = plan.horizon == 0
     first_known = 1 if inline else 0  # series 0, the label, is known before the prediction only in a forecast
     middle = np.empty(series)
@@ -220,22 +223,26 @@ def featurise(
         own = memory.own[slot]
 
         for e in range(plan.elapsed.shape[0]):
-            values[i, plan.elapsed[e]] = elapse(memory, slot, e, instants[i, e])
+            values[plan.elapsed[e], i] = elapse(memory, slot, e, instants[e, i])
         for s in range(first_known, series):
-            remember(plan, memory, slot, s, step, values[i, s])
+            remember(plan, memory, slot, s, step, values[s, i])
 
         for s in range(series):
             middle[s], variance = lean(own[s], stream[s])
             spread[s] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
         for m in range(plan.operations.shape[0]):
             column, s, ago, masked = plan.operations[m]
-            value = values[i, s] if ago == 0 else recall(plan, memory, slot, s, step, ago)
+            value = values[s, i] if ago == 0 else recall(plan, memory, slot, s, step, ago)
             if not math.isnan(value):
                 x[i, column] = (
                     bounded((value - middle[s]) * spread[s], INPUT_BOUND) if plan.scaled[s] else value
                 )
             elif masked:
                 x[i, column + 1] = 1.0
+
+        for c in range(hot.shape[0]):
+            if hot[c, i] >= 0:
+                x[i, hot[c, i]] = 1.0
 
         if plan.binary:
             outcome[0, i] = label[i] if back[i] >= 0 else math.nan
@@ -262,9 +269,9 @@ def featurise(
                 learn(stream[series], label[i] - present[0], plan.fading)
 
         for s in range(series):
-            if plan.scaled[s] and not math.isnan(values[i, s]):
-                learn(own[s], values[i, s], plan.fading)
-                learn(stream[s], values[i, s], plan.fading)
+            if plan.scaled[s] and not math.isnan(values[s, i]):
+                learn(own[s], values[s, i], plan.fading)
+                learn(stream[s], values[s, i], plan.fading)
         if inline:
             remember(plan, memory, slot, 0, step, values[i, 0])
         memory.steps[slot] = step + 1

@@ -36,7 +36,7 @@ def _name(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    """An IANA time zone that this machine knows."""
+    """The value, if it is an IANA time zone."""
     known = zoneinfo.available_timezones()
     if value not in known:
         near = difflib.get_close_matches(value, known, 1)
@@ -116,6 +116,7 @@ class Forecast(Part):
     reference: Literal["last", "season", "none"] = "last"
     """What the change that is learned is counted from."""
     loss: Literal["squared", "huber"] = "huber"
+    """`huber` is deaf to outliers."""
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
@@ -131,9 +132,11 @@ class Regression(Part):
     regression: str
     """The field that holds the label."""
     season: Season | None = None
+    """Events in a season."""
     reference: Literal["last", "season", "none"] = "none"
     """`last` and `season` use past labels of the key, which are known by then."""
     loss: Literal["squared", "huber"] = "huber"
+    """`huber` is deaf to outliers."""
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
@@ -162,14 +165,18 @@ class NumberFeature(Part):
     """A number, scaled; missing is 0 and a mask input."""
 
     number: str
+    """The field that holds it."""
 
 
 class CategoryFeature(Part):
     """A string, integer or boolean: one input each for the first `bound` values, hashed beyond."""
 
     category: str
+    """The field that holds it."""
     bound: Count = 32
+    """Values that get an input of their own, in order of appearance."""
     buckets: Count = 8
+    """Inputs that all later values share."""
 
 
 CalendarPart = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
@@ -179,7 +186,9 @@ class CalendarFeature(Part):
     """Parts of a time as sine and cosine."""
 
     calendar: str
+    """The field that holds the time."""
     parts: Annotated[tuple[CalendarPart, ...], Field(min_length=1)] = ("hour", "weekday")
+    """A pair of inputs each."""
     zone: Zone = "UTC"
     """IANA time zone of the parts, and of times written without an offset."""
 
@@ -188,6 +197,7 @@ class ElapsedFeature(Part):
     """Seconds since the key's previous event, as log(1 + s), scaled."""
 
     elapsed: str
+    """The field that holds the time."""
 
 
 class LagsFeature(Part):
@@ -197,7 +207,9 @@ class LagsFeature(Part):
     """
 
     lags: str
+    """A number field."""
     steps: Annotated[tuple[Count, ...], Field(min_length=1)]
+    """Events back from the target; a forecast needs steps of at least its horizon."""
 
 
 class PreviousFeature(Part):
@@ -224,7 +236,9 @@ class GrowingWindow(Part):
     """A window that doubles from the first to the second bound."""
 
     grow: tuple[Count, Count]
+    """First and last number of steps."""
     by: Literal["plateau", "count"] = "plateau"
+    """`plateau`: when the error stopped falling; `count`: after every so many labelled events."""
     every: Count | None = None
     """Labelled events between two looks (default 2000); with a season, rounded up to whole seasons."""
 
@@ -245,6 +259,7 @@ class LearningRate(Part):
     """Warm-up, then decay with the inverse square root of the labelled events, down to a floor."""
 
     rate: Share = 3e-4
+    """Of Adam, after warm-up and before decay."""
     warmup: CountOrZero = 100
     """Labelled events over which the rate rises linearly from 0."""
     decay: Count | None = None
@@ -267,7 +282,9 @@ class Network(Part):
     model_config = ConfigDict(json_schema_extra=_american_spelling_too)
 
     name: Name
+    """Stands in metrics, reports and predictions."""
     cell: Literal["gru"] = "gru"
+    """The recurrent cell."""
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
     """Units, hence floats of state per key."""
     window: Window = 1
@@ -315,6 +332,7 @@ class Mix(Part):
     """How members are weighted; `mix: false` publishes the first network alone."""
 
     enabled: bool = True
+    """False publishes the first network alone."""
 
 
 # --- where records come from and go to -----------------------------------------------------------
@@ -324,32 +342,49 @@ class KafkaConnection(Part):
     """How to reach a cluster; the names are kafka-python's."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
+    """One or more, `host:port,host:port`."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How the connection is secured."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """How the user is authenticated."""
     sasl_plain_username: str | None = None
+    """The user's name, for every SASL mechanism."""
     sasl_plain_password: SecretStr | None = None
     """Only from the environment, or from a file through `sasl_plain_password_file`."""
     sasl_plain_password_file: str | None = None
+    """A file that holds the password and nothing else."""
     ssl_cafile: str | None = None
+    """Certificates of authorities to trust, PEM."""
     ssl_certfile: str | None = None
+    """The client's own certificate, PEM."""
     ssl_keyfile: str | None = None
+    """The client's private key, PEM."""
     ssl_password: SecretStr | None = None
     """Only from the environment, or from a file through `ssl_password_file`."""
     ssl_password_file: str | None = None
+    """A file that holds the password of the private key and nothing else."""
     ssl_check_hostname: bool = True
+    """Refuse a broker whose certificate names another host."""
 
 
 class KafkaSource(KafkaConnection):
+    """A topic of Apache Kafka, and who reads it."""
+
     topic: str
+    """Topic of the events."""
     group: str
     """Consumer group; also the first part of every snapshot's path."""
     slot: Name | None = None
     """Stable name of this worker (default: the host's name); two live workers must never share one."""
     session_timeout: Seconds = 10.0
+    """Silence after which the group gives this worker's partitions to others."""
     max_poll_interval: Seconds = 300.0
+    """Longest time between two polls before the group takes the partitions away."""
 
 
 class KafkaSink(Part):
+    """Topics of Apache Kafka for what is published."""
+
     topic: str
     """Topic of the predictions."""
     dead_letters: str
@@ -359,10 +394,15 @@ class KafkaSink(Part):
 
 
 class KafkaSourceChoice(Part):
+    """Events from Apache Kafka."""
+
     kafka: KafkaSource
+    """A topic of Apache Kafka."""
 
 
 class FileSourceChoice(Part):
+    """Events from a file."""
+
     file: str
     """A CSV or JSON Lines file, plain or gz."""
     follow: bool = False
@@ -370,21 +410,33 @@ class FileSourceChoice(Part):
 
 
 class StdinSourceChoice(Part):
+    """Events from standard input."""
+
     stdin: Literal["jsonl", "csv"]
+    """The format of what is read from standard input."""
 
 
 class KafkaSinkChoice(Part):
+    """Predictions into Apache Kafka."""
+
     kafka: KafkaSink
+    """Topics of Apache Kafka."""
 
 
 class FileSinkChoice(Part):
+    """Predictions into a file; at least once."""
+
     file: str
     """Predictions as JSON Lines, appended."""
     dead_letters: str | None = None
+    """Bad records as JSON Lines, appended; none: they are only counted."""
 
 
 class StdoutSinkChoice(Part):
+    """Predictions to standard output."""
+
     stdout: Literal["jsonl"]
+    """The format of what is written to standard output."""
 
 
 Source = Annotated[
@@ -415,17 +467,21 @@ class Keep(Part):
 
 
 class Snapshots(Part):
+    """Where the state is saved, and how often."""
+
     store: str = "./snapshots"
     """A folder that every worker of the group reaches."""
     every: Seconds = 30.0
     """Longest stretch of learning that a restart replays."""
     keep: Keep = Keep()
+    """Which of them stay."""
 
 
 class BadRecords(Part):
     """When bad records are too many to go on."""
 
     in_a_row: Count = 1000
+    """So many one after the other stop the service."""
     share: Share = 0.5
     """Of the last 1000 records of a partition."""
     max_bytes: Count = 1_000_000
@@ -433,12 +489,17 @@ class BadRecords(Part):
 
 
 class Http(Part):
+    """The port for health, metrics and status."""
+
     host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for all of the machine's."""
     port: Annotated[int, Field(ge=0, le=65535, strict=True)] = 8080
     """0: a free one, printed at start."""
 
 
 class Published(Part):
+    """What prediction records carry beyond the prediction."""
+
     members: bool = False
     """Put each member's own prediction into every prediction record."""
 
@@ -457,21 +518,31 @@ class Config(Part):
     time: str | None = None
     """The field that holds the event's time (ISO 8601, or seconds since 1970)."""
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    """What it is predicted from."""
     networks: Annotated[tuple[Network, ...], Field(min_length=1)] = (Network(name="one-step"),)
+    """What learns; all of them see the same features, and the mix weighs them."""
     scaling: Scaling = Scaling()
+    """How inputs and targets are scaled."""
     mix: Annotated[Mix, BeforeValidator(_plain_mix, json_schema_input_type=bool | Mix)] = Mix()
     """`false` publishes the first network alone."""
     max_keys: Count = 100_000
     """Keys per partition; beyond, the least recently used is forgotten and counted."""
     predictions: Published = Published()
+    """What prediction records carry."""
     source: Source | None = None
+    """Where events come from; only `streamrnn run` needs it."""
     sink: Sink | None = None
+    """Where predictions go; only `streamrnn run` needs it."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """`at_least_once` may repeat predictions after a crash; learning is exact in both."""
     batch: Count = 500
     """Most records per poll, hence per transaction."""
     bad_records: BadRecords = BadRecords()
+    """When bad records are too many."""
     snapshots: Snapshots = Snapshots()
+    """Where and how often the state is saved."""
     http: Http = Http()
+    """Health, metrics and status."""
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -52,10 +52,14 @@ class NumberMemory(NamedTuple):
     """The step of the first label."""
     last: Floats
     mean: Floats
-    deviation: Floats
-    """How far the last label stood from the one a season before it."""
     history: Floats
-    """(slots, season): the label of step t in column t mod season."""
+    """(slots, season): the label of step t in column t mod season; an unknown one is the one before it."""
+    deviations: Floats
+    """(slots, h): step t's label minus the one a season before it, in column t mod h; 0 if unknown."""
+    lasted: Floats
+    """Σ of a deviation times the one h steps before it."""
+    started: Floats
+    """Σ of the squares of those before."""
 
 
 class NumberStream(NamedTuple):
@@ -67,13 +71,13 @@ class NumberStream(NamedTuple):
 
 class NumberBaselines:
     """`last` value and running `mean` of the key; with a season also the value one season before the
-    target (`season`), and that value plus how far the last label stood from its own season's value
-    (`season_corrected`).
+    target (`season`), and that value plus the part of the current deviation from the season that is
+    likely to last (`season_corrected`).
 
-    With a horizon h ≥ 1 event t's label is known at t and its target is t + h; with h = 0 the target is
-    t's own label, learned after the prediction. Until the key has a label, every rule says the mean of
+    That part is the key's own regression of deviations on those one horizon earlier, between none and all
+    of it. With a horizon h ≥ 1 event t's label is known at t and its target is t + h; with h = 0 the target
+    is t's own label, learned after the prediction. Until the key has a label, every rule says the mean of
     the stream's labels (0 before the first); until it has a season of them, the seasonal rules say `last`.
-    An unknown label counts as the one before it in the season.
     """
 
     def __init__(self, horizon: int, season: int | None) -> None:
@@ -89,8 +93,10 @@ class NumberBaselines:
             first=(np.int64, ()),
             last=(np.float64, ()),
             mean=(np.float64, ()),
-            deviation=(np.float64, ()),
             history=(np.float64, (season or 0,)),
+            deviations=(np.float64, (max(horizon, 1) if season else 0,)),
+            lasted=(np.float64, ()),
+            started=(np.float64, ()),
         )
         self._stream = NumberStream(np.zeros(1, np.int64), np.zeros(1))
 
@@ -133,8 +139,9 @@ def _numbers(
         k = slots[i]
         if fresh[i]:
             key.steps[k] = key.labels[k] = key.first[k] = 0
-            key.last[k] = key.mean[k] = key.deviation[k] = 0.0
+            key.last[k] = key.mean[k] = key.lasted[k] = key.started[k] = 0.0
             key.history[k, :] = 0.0
+            key.deviations[k, :] = 0.0
         t = key.steps[k]
         if horizon > 0:
             _learn_number(label[i], t, k, key, stream)
@@ -144,11 +151,10 @@ def _numbers(
         members[i, first + 1] = key.mean[k] if known else stream.mean[0]
         if season > 0:
             target = t + horizon
-            seasonal = last
-            corrected = last
+            seasonal = corrected = last
             if known and target - season >= key.first[k]:
                 seasonal = key.history[k, target % season]
-                corrected = seasonal + key.deviation[k]
+                corrected = seasonal + _lasting(k, key) * key.deviations[k, t % key.deviations.shape[1]]
             members[i, first + 2] = seasonal
             members[i, first + 3] = corrected
         if horizon == 0:
@@ -157,21 +163,34 @@ def _numbers(
 
 
 @njit(cache=True, error_model="numpy")
+def _lasting(k: int, key: NumberMemory) -> float:
+    """Which part of a deviation is still there one horizon later: least squares through the origin."""
+    return float(min(max(key.lasted[k] / key.started[k], 0.0), 1.0)) if key.started[k] > 0.0 else 0.0
+
+
+@njit(cache=True, error_model="numpy")
 def _learn_number(y: float, t: int, k: int, key: NumberMemory, stream: NumberStream) -> None:
-    """Take in the label of the key's step t, while the ring still holds that of t − season."""
-    season = key.history.shape[1]
-    if not np.isnan(y):
+    """Take in the label of the key's step t, which may be unknown."""
+    known = not np.isnan(y)
+    if known:
         if key.labels[k] == 0:
             key.first[k] = t
-        elif season > 0 and t - season >= key.first[k]:
-            key.deviation[k] = y - key.history[k, t % season]
         key.labels[k] += 1
         key.mean[k] += (y - key.mean[k]) / key.labels[k]
         key.last[k] = y
         stream.labels[0] += 1
         stream.mean[0] += (y - stream.mean[0]) / stream.labels[0]
+    season = key.history.shape[1]
     if season > 0:
-        key.history[k, t % season] = key.last[k]
+        column = t % season  # still holds the label of t − season
+        before = t % key.deviations.shape[1]  # still holds the deviation of one horizon ago
+        deviation = 0.0
+        if known and t - season >= key.first[k]:
+            deviation = y - key.history[k, column]
+            key.lasted[k] += deviation * key.deviations[k, before]
+            key.started[k] += key.deviations[k, before] * key.deviations[k, before]
+        key.deviations[k, before] = deviation
+        key.history[k, column] = key.last[k]
 
 
 # --- classes --------------------------------------------------------------------------------------

@@ -1,11 +1,18 @@
 """The published prediction: members weighted online, per key, by their own past losses.
 
-Exponential weighting with fixed share (Herbster & Warmuth, "Tracking the best expert", 1998):
-    w_m ← w_m exp(−η L_m) / Σ                 a member's loss lowers its weight              (1)
-    w   ← (1 − α) w + α v                     a share comes back, so that any member can     (2)
-For a key, v are the stream's own weights, which learn from every key by the same rule with v = 1/M; a
-fresh key starts from them. For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For
-numbers L is the squared error over the mix's own recent mean squared error in that key, at most BOUND.
+Exponential weighting with a share that comes back, for M members with losses L:
+    w ← w exp(−η L) / Σ                       a member's loss lowers its weight            (1)
+    u ← u + β (w − u)                         the usual weights of the key                 (2)
+    w ← (1 − α) w + α ((1 − ε) u + ε / M)     a share returns to them and to everyone      (3)
+With u = 1/M, (3) is the fixed share of Herbster & Warmuth ("Tracking the best expert", 1998). That the
+share returns to whoever has served before is the mixing of past posteriors of Bousquet & Warmuth
+("Tracking a small set of experts", 2002): it allows a large α, hence fast changes, without paying for
+members that were never good. The stream has usual weights too, (2) over all its keys: a fresh key starts
+from them, its w and its u.
+
+For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For numbers L is the squared error
+over the mix's own recent mean squared error in that key, at most BOUND; with η = 1/2 this is Bayes' rule
+for errors that are normal with that variance.
 
 The compiled functions of this file call only each other: numba's cache notices an edit of the file that
 a function stands in, not of one that it imports from.
@@ -21,20 +28,20 @@ from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, load_into
 
 RATE = 0.5
 """η for numbers."""
-SHARE = 0.01
-"""α for numbers."""
+SHARE = 0.1
+"""α."""
+MEMORY = 1 / 500
+"""β: the usual weights are those of the last 500 judged events or so."""
+FLOOR = 0.01
+"""ε: the part of the share that even a hopeless member keeps, in case its time comes."""
 BOUND = 8.0
 """Greatest loss of a number, in units of the mix's own mean squared error."""
 FADE = 0.5 ** (1 / 100)
 """Keeps the mean squared error recent: half its weight lies in the key's last 100 judged events."""
-CLASS_SHARE = 0.01
-"""α for classes."""
 TINY = 1e-15
 """Least probability in a logarithm (river's)."""
 REACH = 1e100
 """Greatest number that a member may predict: its square must be a number too."""
-MEAN_FADE = 0.5 ** (1 / 1000)
-"""Of the mean weights that telemetry shows, per event."""
 
 
 class MixMemory(NamedTuple):
@@ -43,7 +50,9 @@ class MixMemory(NamedTuple):
     steps: Ints
     """Events since the key was fresh."""
     weights: Floats
-    """(slots, M)"""
+    """(slots, M): w"""
+    usual: Floats
+    """(slots, M): u"""
     spread: Floats
     """Recent mean squared error of the mix."""
     heft: Floats
@@ -55,10 +64,8 @@ class MixMemory(NamedTuple):
 class MixStream(NamedTuple):
     """What the mix holds once."""
 
-    weights: Floats
-    """(M,): learned from every key."""
-    mean_weights: Floats
-    """(M,): fading mean of the weights in use, for people to look at."""
+    usual: Floats
+    """(M,): u over all keys."""
     replaced: Ints
     """(N,): predictions of each network that were no usable number."""
 
@@ -75,12 +82,13 @@ class Mix:
             MixMemory,
             steps=(np.int64, ()),
             weights=(np.float64, (members,)),
+            usual=(np.float64, (members,)),
             spread=(np.float64, ()),
             heft=(np.float64, ()),
             pending=(np.float64, (horizon, 1 + members)),
         )
         start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
-        self.stream = MixStream(start, start.copy(), np.zeros(networks, np.int64))
+        self.stream = MixStream(start, np.zeros(networks, np.int64))
 
     @property
     def bytes_per_key(self) -> int:
@@ -161,7 +169,8 @@ def _answer(
         k = slots[i]
         if fresh[i]:
             key.steps[k] = 0
-            key.weights[k, :] = stream.weights
+            key.weights[k, :] = stream.usual
+            key.usual[k, :] = stream.usual
             key.spread[k] = key.heft[k] = 0.0
             key.pending[k, :, :] = 0.0
         t = key.steps[k]
@@ -173,8 +182,6 @@ def _answer(
         _replace(members[i], stream.replaced, binary)
         _mix(key.weights[k], members[i], answers[i], binary)
         weights[i, :] = key.weights[k]
-        for m in range(members.shape[1]):
-            stream.mean_weights[m] = MEAN_FADE * stream.mean_weights[m] + (1.0 - MEAN_FADE) * weights[i, m]
         if horizon > 0:
             key.pending[k, t % horizon] = answers[i]
         elif back[i] == 0:
@@ -223,12 +230,8 @@ def _judge(
         key.heft[k] = FADE * key.heft[k] + 1.0
         key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
     if enabled:
-        share = CLASS_SHARE if binary else SHARE
         _learn(y, key.spread[k], judged, losses, key.weights[k], binary)
-        _learn(y, key.spread[k], judged, losses, stream.weights, binary)
-        for m in range(len(stream.weights)):
-            key.weights[k, m] += share * (stream.weights[m] - key.weights[k, m])
-            stream.weights[m] += share * (1.0 / len(stream.weights) - stream.weights[m])
+        _share(key.weights[k], key.usual[k], stream.usual)
 
 
 @njit(cache=True, error_model="numpy")
@@ -250,3 +253,13 @@ def _learn(y: float, spread: float, judged: Floats, losses: Floats, weights: Flo
         total += weights[m]
     for m in range(len(weights)):
         weights[m] /= total
+
+
+@njit(cache=True, error_model="numpy")
+def _share(weights: Floats, usual: Floats, stream_usual: Floats) -> None:
+    """Equations (2) and (3)."""
+    even = 1.0 / len(weights)
+    for m in range(len(weights)):
+        stream_usual[m] += MEMORY * (weights[m] - stream_usual[m])
+        usual[m] += MEMORY * (weights[m] - usual[m])
+        weights[m] += SHARE * (usual[m] + FLOOR * (even - usual[m]) - weights[m])

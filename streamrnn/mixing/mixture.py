@@ -123,8 +123,8 @@ class Mixture:
         return quality
 
     def mean_weights(self) -> dict[str, float]:
-        """Each member's weight in published predictions, fading with a half-life of 1000 events."""
-        return dict(zip(self.members, self._mix.stream.mean_weights.tolist(), strict=True))
+        """Each member's weight over all keys, a mean that fades over some 500 judged events."""
+        return dict(zip(self.members, self._mix.stream.usual.tolist(), strict=True))
 
     def weights(self, slot: int) -> dict[str, float]:
         """Each member's weight in that key's next prediction."""

@@ -33,13 +33,17 @@ def add_backward(head: Array, dy: Any, dh: Array) -> None:
 
 
 @jit
-def accumulate(gradient: Array, states: Array, dys: Array, steps: int) -> None:
-    """∂L/∂(v, c) = Σₜ dyₜ (h′ₜ, 1); step t leaves its state in row t + 1."""
+def accumulate(gradient: Array, states: Array, dys: Array, steps: int) -> Any:
+    """∂L/∂(v, c) = Σₜ dyₜ (h′ₜ, 1), where step t leaves its state in row t + 1; returns its squared norm."""
     n = states.shape[1]
+    zero = like(dys[0], 0.0)
     for i in range(n + 1):
-        gradient[i] = like(dys[0], 0.0)
+        gradient[i] = zero
     for t in range(steps):
-        dy = dys[t]
         for i in range(n):
-            gradient[i] += dy * states[t + 1, i]
-        gradient[n] += dy
+            gradient[i] += dys[t] * states[t + 1, i]
+        gradient[n] += dys[t]
+    squares = zero
+    for i in range(n + 1):
+        squares += gradient[i] * gradient[i]
+    return squares

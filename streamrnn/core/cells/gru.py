@@ -96,8 +96,8 @@ def views(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
 def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
     """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`; gates are kept."""
     gates, sums, states = trace.gates, trace.sums_gates, trace.states
-    affine_sparse(weights[0], trace.inputs, t, trace.sums[0])
-    affine(weights[1], states, t, trace.sums[1])
+    affine_sparse(weights[0], trace.inputs, t, trace.sums, 0)
+    affine(weights[1], states, t, trace.sums, 1)
     for i in range(states.shape[1]):
         r = sigmoid(sums[0, 0, i] + sums[1, 0, i])
         z = sigmoid(sums[0, 1, i] + sums[1, 1, i])
@@ -135,7 +135,8 @@ def backward(weights: tuple[Array, Array], trace: Trace, t: int, dh: Array, furt
 
 
 @jit
-def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> None:
-    """The gradient of W, b, U and c from the deltas of the first `steps` steps."""
-    outer_sum(gradients[0], trace.inputs, trace.deltas, steps)
-    outer_sum(gradients[1], trace.states, trace.recurrent, steps)
+def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> Any:
+    """The gradient of W, b, U and c from the deltas of the first `steps` steps; returns its squared norm."""
+    return outer_sum(gradients[0], trace.inputs, trace.deltas, steps) + outer_sum(
+        gradients[1], trace.states, trace.recurrent, steps
+    )

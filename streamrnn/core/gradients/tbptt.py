@@ -32,7 +32,6 @@ from streamrnn.core.gradients.base import (
     Model,
     Tally,
 )
-from streamrnn.core.linear import squared_norm
 from streamrnn.core.losses.squared import derivative, error  # <loss>
 from streamrnn.core.numerics import OPTIONS, jit, like
 from streamrnn.core.optimisers.adam import update  # <optimiser>
@@ -145,9 +144,9 @@ def _sweep(
 
 
 @jit
-def _descend(model: Model, tally: Tally, clip: float, rate: float) -> None:
-    """One update with the gradient's norm held at `clip`; a gradient that is not finite changes nothing."""
-    norm = math.sqrt(np.float64(squared_norm(model.gradient)))
+def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float) -> None:
+    """One update with the gradient's norm, the root of `squares`, held at `clip`; none if it is not finite."""
+    norm = math.sqrt(np.float64(squares))
     tally.sums[NORM] = norm
     if not math.isfinite(norm):
         tally.counts[SKIPPED] += 1
@@ -210,8 +209,8 @@ def advance(
             if not own:
                 _run_again(weights, model, memory, slot, first, steps)
             _sweep(weights, head, model, memory, slot, first, steps)
-            accumulate(gradients, model.trace, steps)
-            linear_head.accumulate(head_gradient, model.trace.states, model.dys, steps)
-            _descend(model, tally, clip, rates[tally.counts[LABELLED] - before])
+            squares = accumulate(gradients, model.trace, steps)
+            squares += linear_head.accumulate(head_gradient, model.trace.states, model.dys, steps)
+            _descend(model, tally, squares, clip, rates[tally.counts[LABELLED] - before])
         if horizon > 0:
             out[e] = _step(weights, head, model, memory, slot, x, e)

@@ -28,7 +28,8 @@ class Layout:
         self.calendars: list[tuple[int, int, CalendarEncoder]] = []
         """First column, index among the time fields, encoder."""
         self._operations: list[tuple[int, int, int, bool]] = []
-        self._reach = [0] * self.n_series
+        self._history = [0] * self.n_series
+        """Events of each series that must be remembered, the present one included."""
         for spec in specs:
             self._place(spec)
 
@@ -38,6 +39,8 @@ class Layout:
 
     def _place(self, spec: Spec) -> None:
         column = len(self.names)
+        if isinstance(spec, Number | Category) and self._target.inline and spec.field == self._target.label:
+            raise ValueError(f"{spec.field} is the label of the same event; only its past can be a feature")
         if isinstance(spec, Category):
             category = CategoryEncoder(spec)
             self.categories.append((column, self.fields.categories.index(spec.field), category))
@@ -49,7 +52,7 @@ class Layout:
         elif isinstance(spec, Elapsed):
             self._recall(f"{spec.field}.elapsed", self.elapsed[spec.field], 0, masked=False)
         elif isinstance(spec, Number):
-            self._recall(spec.field, self._known(spec.field), 0)
+            self._recall(spec.field, self.series[spec.field], 0)
         elif isinstance(spec, Lags):
             for lag in spec.steps:
                 self._lag(spec.field, lag)
@@ -64,40 +67,37 @@ class Layout:
             )
         self._recall(f"{field}.lag{lag}", self.series[field], lag - self._target.horizon)
 
-    def _known(self, field: str) -> int:
-        if self._target.inline and field == self._target.label:
-            raise ValueError(
-                f"{field} is the label of the same event; its past is a feature through `previous` or lags"
-            )
-        return self.series[field]
-
     def _recall(self, name: str, series: int, back: int, masked: bool = True) -> None:
         self._operations.append((len(self.names), series, back, masked))
         self.names += [name, f"{name}.missing"] if masked else [name]
-        self._reach[series] = max(self._reach[series], back)
+        if back > 0:
+            self._remember(series, back)
+
+    def _remember(self, series: int, back: int) -> None:
+        self._history[series] = max(self._history[series], back + 1)
 
     def plan(self) -> Plan:
         target = self._target
         season_back = 0 if target.season is None else target.season - target.horizon
         if target.reference == "season":
-            self._reach[0] = max(self._reach[0], season_back)
-        lengths = [reach + 1 if reach else 0 for reach in self._reach]
+            self._remember(0, season_back)
         return Plan(
             horizon=target.horizon,
             fading=0.0 if self._half_life is None else -math.expm1(-math.log(2.0) / self._half_life),
             binary=target.kind == "binary",
+            label_known_first=not target.inline,
             reference=_REFERENCES[target.reference],
             season_back=season_back,
             scaled=np.array([target.kind == "number"] + [True] * (self.n_series - 1)),
-            offset=np.array([0, *accumulate(lengths)][:-1], np.int64),
-            length=np.array(lengths, np.int64),
+            offset=np.array([0, *accumulate(self._history)][:-1], np.int64),
+            length=np.array(self._history, np.int64),
             elapsed=np.array(list(self.elapsed.values()), np.int64),
             operations=np.array(self._operations, np.int64).reshape(-1, 4),
         )
 
     def memory(self, slots: int) -> Memory:
         """Room for so many keys, nothing remembered."""
-        history = sum(reach + 1 for reach in self._reach if reach)
+        history = sum(self._history)
         recent = 1 + len(self.elapsed)
         judged = self._target.horizon + 1 if self._target.kind == "number" else 0
         return Memory(

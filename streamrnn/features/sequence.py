@@ -42,6 +42,8 @@ class Plan(NamedTuple):
     fading: float
     """f: the share of weight that an event takes from all before it."""
     binary: bool
+    label_known_first: bool
+    """True in a forecast: the target's field at this event is known before this event's prediction."""
     reference: int
     season_back: int
     """Events back from this one to one season before the target."""
@@ -211,8 +213,7 @@ def featurise(
     Writes x (n, d) and outcome (4, n): target, unit, location, scale.
     """
     series = values.shape[0]
-    inline = plan.horizon == 0
-    first_known = 1 if inline else 0  # series 0, the label, is known before the prediction only in a forecast
+    first_known = 0 if plan.label_known_first else 1  # series 0 is the label
     middle = np.empty(series)
     spread = np.empty(series)
     for i in range(slots.shape[0]):
@@ -272,6 +273,6 @@ def featurise(
             if plan.scaled[s] and not math.isnan(values[s, i]):
                 learn(own[s], values[s, i], plan.fading)
                 learn(stream[s], values[s, i], plan.fading)
-        if inline:
-            remember(plan, memory, slot, 0, step, values[i, 0])
+        if not plan.label_known_first:
+            remember(plan, memory, slot, 0, step, values[0, i])
         memory.steps[slot] = step + 1

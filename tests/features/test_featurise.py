@@ -1,0 +1,272 @@
+"""Features against a slow twin, against river, against themselves cut in pieces, and against the future."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river import preprocessing
+
+from streamrnn.features import Calendar, Category, Elapsed, Features, Lags, Number, Previous, Target
+from tests.features.naive import Naive
+from tests.features.streams import Event, Path, same_bits
+
+CALENDAR = Calendar("time", ("minute", "hour", "weekday", "day", "month", "yearday"), "Australia/Melbourne")
+CATEGORY = Category("kind", bound=2, buckets=3)
+COMMON = (Number("a"), CALENDAR, CATEGORY, Elapsed("time"), Elapsed("seen"), Previous())
+LAGS_OF_A = Lags("a", (3, 5))
+
+FORECAST_LAST = (
+    (*COMMON, LAGS_OF_A, Number("y"), Lags("y", (2, 3, 7))),
+    Target("y", "number", horizon=2, season=5, reference="last"),
+)
+FORECAST_SEASON = ((*COMMON, Lags("y", (3,))), Target("y", "number", horizon=3, season=3, reference="season"))
+FORECAST_PLAIN = ((CALENDAR,), Target("y", "number", horizon=1))
+REGRESSION = ((*COMMON, LAGS_OF_A, Lags("y", (1, 4))), Target("y", "number"))
+REGRESSION_LAST = ((Number("a"), Number("b")), Target("y", "number", reference="last"))
+REGRESSION_SEASON = ((Number("a"),), Target("y", "number", season=4, reference="season"))
+BINARY = ((*COMMON, LAGS_OF_A, Lags("y", (1, 4))), Target("y", "binary"))
+TASKS = {
+    "forecast from the last value": FORECAST_LAST,
+    "forecast from the last season": FORECAST_SEASON,
+    "forecast of a field that is no feature": FORECAST_PLAIN,
+    "regression": REGRESSION,
+    "regression from the last label": REGRESSION_LAST,
+    "regression from the last season": REGRESSION_SEASON,
+    "binary": BINARY,
+}
+each_task = pytest.mark.parametrize(("specs", "target"), TASKS.values(), ids=TASKS)
+
+
+def stream(n: int, seed: int, kind: str = "number", keys: int = 4) -> list[Event]:
+    """Random events with gaps in everything that may have gaps."""
+    rng = np.random.default_rng(seed)
+
+    def sometimes(value: object) -> object:
+        return None if rng.random() < 0.15 else value
+
+    times = 1.6e9 + np.cumsum(rng.exponential(4000.0, n)) - 5000 * (rng.random(n) < 0.1)
+    labels = (
+        rng.integers(0, 2, n).tolist() if kind == "binary" else np.round(rng.normal(50, 9, n), 3).tolist()
+    )
+    return [
+        {
+            "key": f"k{rng.integers(keys)}",
+            "time": float(np.round(time, 3)),
+            "seen": sometimes(float(np.round(time - 10, 3))),
+            "a": sometimes(float(np.round(rng.lognormal(), 4))),
+            "b": float(rng.integers(3)),
+            "kind": sometimes([True, 7, "red", "Grün", "blue", "x"][rng.integers(6)]),
+            "y": sometimes(label),
+        }
+        for time, label in zip(times, labels, strict=True)
+    ]
+
+
+def assert_close(found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:
+    for name, have, want in zip(("x", "target", "unit", "location", "scale"), found, expected, strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@each_task
+@pytest.mark.parametrize("half_life", [None, 20.0])
+def test_inputs_and_targets_equal_a_twin_that_knows_the_whole_past(specs, target, half_life):
+    events = stream(300, seed=1, kind=target.kind)
+    expected = Naive(specs, target, half_life).feed(events)
+    assert_close(Path(specs, target, half_life=half_life).feed(events), expected)
+
+
+@each_task
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), cuts=st.sets(st.integers(0, 60)), max_keys=st.integers(1, 4))
+def test_any_cut_into_blocks_gives_the_same_bits(specs, target, seed, cuts, max_keys):
+    events = stream(60, seed, kind=target.kind, keys=6)  # more keys than slots: evictions within blocks
+    whole = Path(specs, target, half_life=20.0, max_keys=max_keys)
+    pieces = Path(specs, target, half_life=20.0, max_keys=max_keys)
+    assert same_bits(whole.feed(events), pieces.feed_in(cuts, events))
+    one, other = whole.state(), pieces.state()
+    assert one.keys() == other.keys()
+    assert same_bits(one.values(), other.values())
+
+
+@each_task
+def test_an_evicted_key_starts_as_if_it_were_new(specs, target):
+    """With one slot, a and b push each other out: the second life of a is that of a new key."""
+    events = [
+        {**event, "key": "b" if 20 <= i < 40 else "a"} for i, event in enumerate(stream(60, 3, target.kind))
+    ]
+    renamed = [{**event, "key": "c"} if i >= 40 else event for i, event in enumerate(events)]
+    expected = Naive(specs, target, None).feed(renamed)
+    assert_close(Path(specs, target, max_keys=1).feed(events), expected)
+
+
+# --- prequential ------------------------------------------------------------------------------------
+
+
+def assert_prequential(make_path, target: Target) -> None:
+    """No input, location or scale of an event moves when its own inline label or anything later does.
+
+    And no target moves when anything later does.
+    """
+    events = stream(60, seed=5, kind=target.kind)
+    expected = make_path().feed(events)
+    for i in range(0, 60, 3):
+        label = 1 - (events[i]["y"] or 0) if target.kind == "binary" else 1000.0
+        present = {**events[i], "y": label} if target.inline else events[i]
+        future = [{**event, "y": label, "a": -77.0, "kind": "other"} for event in events[i + 1 :]]
+        found = make_path().feed([*events[:i], present, *future])
+        for name in ("x", "location", "scale"):
+            have, want = getattr(found, name)[: i + 1], getattr(expected, name)[: i + 1]
+            assert have.tobytes() == want.tobytes(), f"{name} of event {i} knows what comes later"
+        known = i if target.inline else i + 1
+        assert found.target[:known].tobytes() == expected.target[:known].tobytes()
+
+
+@each_task
+def test_no_label_is_used_before_the_prediction_that_it_judges(specs, target):
+    assert_prequential(lambda: Path(specs, target, half_life=20.0), target)
+
+
+@pytest.mark.parametrize(
+    ("specs", "target"),
+    [REGRESSION, REGRESSION_LAST, BINARY],
+    ids=["regression", "regression from last", "binary"],
+)
+def test_a_planted_leak_of_the_inline_label_is_found(specs, target):
+    """The label's series is told that it is known before the prediction, as a forecast's is."""
+
+    def leaking() -> Path:
+        path = Path(specs, target, half_life=20.0)
+        original = path.features.featurise
+
+        def leak(block, slots, fresh, back):
+            path.features._plan = path.features._plan._replace(label_known_first=True)
+            return original(block, slots, fresh, back)
+
+        path.features.featurise = leak
+        return path
+
+    with pytest.raises(AssertionError, match="knows what comes later"):
+        assert_prequential(leaking, target)
+
+
+def test_a_planted_look_ahead_is_found():
+    """Scalers that have seen the whole block before they scale its first event."""
+    specs, target = FORECAST_LAST
+
+    def leaking() -> Path:
+        path = Path(specs, target, half_life=20.0)
+        original = path.feed
+
+        def leak(events):
+            original(events)
+            return original(events)
+
+        path.feed = leak
+        return path
+
+    with pytest.raises(AssertionError, match="knows what comes later"):
+        assert_prequential(leaking, target)
+
+
+@pytest.mark.parametrize(
+    ("spec", "target", "message"),
+    [
+        (Lags("y", (2,)), Target("y", horizon=3), "lag 2 of y is not known 3 ahead; at least 3"),
+        (Lags("y", (0, 1)), Target("y"), "lag 0 of y is not known 0 ahead; at least 1"),
+        (Number("y"), Target("y"), "y is the label of the same event"),
+        (Category("y"), Target("y", "binary"), "y is the label of the same event"),
+    ],
+)
+def test_a_feature_that_would_know_its_label_is_refused(spec, target, message):
+    with pytest.raises(ValueError, match=message):
+        Features((spec,), target)
+
+
+# --- scaling ----------------------------------------------------------------------------------------
+
+
+def numbers(n: int) -> list[Event]:
+    values = np.random.default_rng(0).lognormal(2.0, 1.0, n)
+    return [{"key": "k", "time": 0, "v": float(v), "y": None} for v in values]
+
+
+def scaled_by(scaler: preprocessing.StandardScaler, events: list[Event]) -> np.ndarray:
+    """river's scaling of each value by what came before it, cut at ±10."""
+    found = []
+    for event in events:
+        found.append(scaler.transform_one({"v": event["v"]})["v"] if found else 0.0)
+        scaler.learn_one({"v": event["v"]})
+    return np.clip(found, -10.0, 10.0)
+
+
+def test_without_fading_numbers_are_scaled_as_rivers_standard_scaler_does():
+    events = numbers(2000)
+    x = Path((Number("v"),), Target("y")).feed(events).x
+    np.testing.assert_allclose(
+        x[:, 0], scaled_by(preprocessing.StandardScaler(), events), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_with_fading_numbers_are_scaled_as_rivers_adaptive_scaler_does_once_the_start_has_faded():
+    events, half_life = numbers(3000), 50.0
+    x = Path((Number("v"),), Target("y"), half_life=half_life).feed(events).x
+    adaptive = preprocessing.AdaptiveStandardScaler(fading_factor=1.0 - 0.5 ** (1.0 / half_life))
+    faded = 2000  # 2⁻⁴⁰ of the start is left
+    expected = scaled_by(adaptive, events)[faded:]
+    np.testing.assert_allclose(x[faded:, 0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_constant_is_scaled_to_zero_and_inputs_are_cut_at_ten():
+    events = [{"key": f"k{i % 3}", "time": 0, "v": 0.1, "y": None} for i in range(100)]
+    jump = {"key": "k0", "time": 0, "v": 1e30, "y": None}
+    x = Path((Number("v"),), Target("y"), half_life=30.0).feed([*events, {**jump, "v": 0.2}, jump]).x
+    assert not x[:101].any()  # 0.2 has nothing to be measured by: the scale until then is 0
+    assert x[101, 0] == 10.0
+
+
+def test_extreme_numbers_leave_everything_finite():
+    signs = np.random.default_rng(0).choice([-1e30, 0.0, 1e-300, 1e30], 500).tolist()
+    events = [{"key": f"k{i % 3}", "time": 0, "y": y} for i, y in enumerate(signs)]
+    specs, target = (Number("y"), Previous()), Target("y", "number", 1, reference="last")
+    path = Path(specs, target, half_life=3.0)
+    inputs = path.feed(events)
+    assert np.isfinite(inputs.x).all()
+    assert np.isfinite(inputs.target[3:]).all()
+    assert np.isfinite([inputs.unit, inputs.location, inputs.scale]).all()
+    assert all(np.isfinite(array).all() for array in path.features.state().values())
+
+
+# --- worked by hand -----------------------------------------------------------------------------------
+
+
+def test_a_forecast_is_learned_as_a_change_in_units_of_its_running_deviation():
+    """y = 10, 12, 11, 15, one ahead, from the last value. Changes: +2, −1, +4.
+
+    After +2 and −1 their mean is 0.5 and their deviation 1.5; the prediction for the fourth value was made when
+    only these were known: 11 + 0.5, so 15 is (15 − 11.5)/1.5 from it.
+    """
+    events = [{"key": "k", "time": 0, "y": y} for y in (10, 12, 11, 15)]
+    inputs = Path((Number("y"),), Target("y", "number", 1, reference="last")).feed(events)
+    np.testing.assert_allclose(inputs.target, [np.nan, 2.0, (11 - 14) / 1.0, (15 - 11.5) / 1.5])
+    np.testing.assert_allclose(inputs.unit, [1.0, 1.0, 1.0, 1.5])
+    np.testing.assert_allclose(inputs.location, [10.0, 14.0, 11.5, 15 + 5 / 3])
+    np.testing.assert_allclose(inputs.scale, [1.0, 1.0, 1.5, np.std([2, -1, 4])])
+
+
+def test_columns_stand_in_the_order_of_the_features_and_carry_names():
+    specs = (
+        Calendar("time", ("hour",)),
+        Category("kind", 2, 1),
+        Lags("y", (1, 2)),
+        Elapsed("time"),
+        Previous(),
+    )
+    features = Features(specs, Target("y", "number"))
+    assert features.inputs == len(features.input_names) == 12
+    assert features.input_names == [
+        *("time.hour.sin", "time.hour.cos"),
+        *("kind.0", "kind.1", "kind.hashed.0"),
+        *("y.lag1", "y.lag1.missing", "y.lag2", "y.lag2.missing"),
+        "time.elapsed",
+        *("y.previous", "y.previous.missing"),
+    ]

@@ -1,8 +1,45 @@
-"""`streamrnn try`."""
+"""`streamrnn try`: what would learning bring on this file? An answer in seconds."""
+
+import shlex
+from typing import Annotated
 
 import typer
 
+from streamrnn.cli.options import DataFile, Horizon, Ignore, Key, Predict, SeasonLength, Set, Time, Zone
 
-def try_() -> None:
-    """Compare every gradient of a live run with PyTorch's autograd and with central differences."""
-    raise typer.Exit(1)
+
+def try_(
+    file: DataFile,
+    predict: Predict = None,
+    key: Key = None,
+    time: Time = None,
+    horizon: Horizon = None,
+    season: SeasonLength = None,
+    zone: Zone = "UTC",
+    ignore: Ignore = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=2, help="Learn only the first so many.")] = None,
+    overrides: Set = None,
+) -> None:
+    """Learn a file in one pass as a stream, and say whether learning beats simple rules.
+
+    Needs no configuration and no broker: time, key and features are inferred, and every guess is told.
+    """
+    from rich.console import Console
+
+    from streamrnn.cli.infer import Wishes
+    from streamrnn.cli.inferred import as_yaml, infer_from_file
+    from streamrnn.cli.passage import pass_through
+    from streamrnn.cli.progress import progress_bar
+    from streamrnn.cli.verdict import verdict
+    from streamrnn.config import parse
+
+    out = Console(highlight=False)
+    inference = infer_from_file(file, Wishes(predict, key, time, horizon, season, zone, tuple(ignore or ())))
+    config = parse(as_yaml(inference), "inferred configuration", overrides or ())
+    for note in inference.notes:
+        out.print(note, style="dim", markup=False)
+    with progress_bar() as progress:
+        learner, outcome = pass_through(config, file, progress=progress, most=rows)
+    out.print(verdict(learner, outcome, out))
+    wish = f"{shlex.quote(str(file))} --predict {shlex.quote(predict or '')}"
+    out.print(f"\nNext: streamrnn init {wish} -o config.yaml", style="dim", markup=False)

@@ -1,0 +1,106 @@
+"""What a pass over a file has shown: a table, curves, and a sentence."""
+
+from collections.abc import Mapping
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streamrnn.cli.passage import Outcome
+from streamrnn.cli.plot import Curve, plot
+from streamrnn.learner import Learner
+
+_MIX = "bold green"
+_NETWORKS = ("cyan", "magenta", "blue", "yellow", "bright_red", "bright_blue")
+_RULE = "bright_black"
+_EQUAL = 0.01
+"""Skill within which two errors count as the same."""
+_NAMES = {"mae": "mean absolute error", "log_loss": "log loss"}
+
+
+def verdict(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
+    """Table, curves and sentence, to be printed on `console`."""
+    parts: list[RenderableType] = [_headline(outcome), Text(), _table(learner, outcome), Text()]
+    if console.encoding.lower().startswith("utf"):
+        parts += [_curves(learner, outcome, console), Text()]
+    return Group(*parts, _sentence(learner, outcome))
+
+
+def best_rule(learner: Learner, outcome: Outcome) -> str:
+    """The baseline with the least error over the second half."""
+    errors = outcome.second_half
+    return min(learner.mixture.baselines, key=lambda name: errors[name][outcome.error])
+
+
+def _headline(outcome: Outcome) -> Text:
+    text = Text.assemble(
+        (f"{outcome.rows:,} rows", "bold"),
+        f" in {outcome.seconds:.1f} s, {outcome.events_per_second:,.0f} events/s",
+    )
+    if outcome.bad:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.bad.most_common())
+        text.append(f"; {outcome.bad.total():,} bad ones were set aside ({reasons})", style="yellow")
+    return text
+
+
+def _table(learner: Learner, outcome: Outcome) -> Table:
+    other = "rmse" if outcome.error == "mae" else "accuracy"
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for heading in (_NAMES[outcome.error], "2nd half", other, "skill", "weight"):
+        table.add_column(heading, justify="right")
+    weights = learner.mixture.mean_weights()
+    for name, figures in outcome.whole.items():
+        late = outcome.second_half[name]
+        table.add_row(
+            Text(name, style=_style(name, learner)),
+            f"{figures[outcome.error]:.4g}",
+            f"{late[outcome.error]:.4g}",
+            f"{late[other]:.1%}" if other == "accuracy" else f"{late[other]:.4g}",
+            _skill(late["skill"]),
+            f"{weights[name]:.0%}" if name in weights else "",
+        )
+    table.caption = (
+        f"{other} and skill: second half; skill: share of the best simple rule's error that is saved"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _skill(skill: float) -> Text:
+    style = "green" if skill > _EQUAL else "red" if skill < -_EQUAL else "dim"
+    return Text(f"{skill:+.1%}", style=style)
+
+
+def _curves(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
+    drawn = [best_rule(learner, outcome), *_networks(learner), "mix"]
+    curves = {name: Curve(outcome.curves[name], _style(name, learner)) for name in drawn}
+    width = max(20, min(console.width - 12, 96))
+    return plot(curves, width, 10, f"({_NAMES[outcome.error]}, from the first row to the last)")
+
+
+def _style(name: str, learner: Learner) -> str:
+    if name == "mix":
+        return _MIX
+    networks = _networks(learner)
+    return _NETWORKS[networks.index(name) % len(_NETWORKS)] if name in networks else _RULE
+
+
+def _networks(learner: Learner) -> list[str]:
+    return [name for name in learner.mixture.members if name not in learner.mixture.baselines]
+
+
+def _sentence(learner: Learner, outcome: Outcome) -> Text:
+    late: Mapping[str, Mapping[str, float]] = outcome.second_half
+    if not late["mix"]["count"]:
+        return Text("Nothing was judged: no row had a label for a prediction made before.", style="yellow")
+    rule = best_rule(learner, outcome)
+    ours, theirs, skill = late["mix"][outcome.error], late[rule][outcome.error], late["mix"]["skill"]
+    figures = f"{_NAMES[outcome.error]} {ours:.4g} against {theirs:.4g} of the best simple rule, {rule}"
+    if skill > _EQUAL:
+        return Text(f"Learning helps: {figures}: {skill:.0%} less, over the second half.", style="bold green")
+    if skill < -_EQUAL:
+        return Text(
+            f"Not yet better than a simple rule: {figures}, over the second half.", style="bold yellow"
+        )
+    return Text(f"As good as a simple rule, no better: {figures}, over the second half.", style="bold yellow")

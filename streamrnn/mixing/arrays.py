@@ -18,8 +18,12 @@ T = TypeVar("T")
 class Table(Generic[T]):
     """One row per slot in each array of a named tuple, all zeros until written; grows by doubling."""
 
-    def __init__(self, kind: Callable[..., T], **columns: tuple[type, tuple[int, ...]]) -> None:
-        """`columns`: for each name its numbers' type and the shape of one key's row."""
+    def __init__(self, part: str, kind: Callable[..., T], **columns: tuple[type, tuple[int, ...]]) -> None:
+        """`columns`: for each name its numbers' type and the shape of one key's row.
+
+        In a snapshot the names stand below `part`.
+        """
+        self._part = part
         self._kind = kind
         self._columns = columns
         self.used = 0
@@ -49,16 +53,23 @@ class Table(Generic[T]):
 
     def state(self) -> State:
         """Copies of the used rows: spare capacity never shows."""
-        return {name: array[: self.used].copy() for name, array in self._named().items()}
+        return {f"{self._part}/{name}": array[: self.used].copy() for name, array in self._named().items()}
 
-    def load(self, state: Mapping[str, Array], rows: int) -> None:
-        """Take over `rows` rows of each array; SnapshotError before anything has changed."""
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Take over all arrays, of equally many rows; SnapshotError before anything has changed."""
+        rows = self._rows_in(state)
         found = {
-            name: checked(state, name, np.dtype(dtype), (rows, *shape)).copy()
+            name: checked(state, f"{self._part}/{name}", np.dtype(dtype), (rows, *shape)).copy()
             for name, (dtype, shape) in self._columns.items()
         }
         self.arrays = self._kind(**found)
         self.used = self._capacity = rows
+
+    def _rows_in(self, state: Mapping[str, Array]) -> int:
+        first = f"{self._part}/{next(iter(self._columns))}"
+        if first not in state or state[first].ndim == 0:
+            raise SnapshotError(f"{first} is missing from the snapshot or has no rows")
+        return len(state[first])
 
 
 def checked(state: Mapping[str, Array], name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
@@ -74,6 +85,15 @@ def checked(state: Mapping[str, Array], name: str, dtype: np.dtype[Any], shape: 
     return np.ascontiguousarray(array).reshape(shape)
 
 
+def named(part: str, arrays: Mapping[str, Array]) -> State:
+    """The same arrays, named as in a snapshot."""
+    return {f"{part}/{name}": array for name, array in arrays.items()}
+
+
+def copies(arrays: Mapping[str, Array]) -> State:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
 def load_into(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> None:
     """Overwrite each of `arrays` with the one of its name; SnapshotError before anything has changed."""
     found = {name: checked(state, name, array.dtype, array.shape) for name, array in arrays.items()}
@@ -81,26 +101,7 @@ def load_into(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> None:
         array[...] = found[name]
 
 
-def rows_of(state: Mapping[str, Array], name: str) -> int:
-    """The number of slots that a snapshot holds, read off one of its arrays."""
-    if name not in state or state[name].ndim == 0:
-        raise SnapshotError(f"{name} is missing from the snapshot or has no rows")
-    return len(state[name])
-
-
 def refuse_unknown(state: Mapping[str, Array], known: State) -> None:
     """SnapshotError naming an array that this configuration has no place for."""
     if unknown := sorted(state.keys() - known.keys()):
         raise SnapshotError(f"{unknown[0]} stands in the snapshot, the configuration has no place for it")
-
-
-def nested(**parts: State) -> State:
-    """One flat state from several: `part/name`."""
-    return {f"{part}/{name}": array for part, state in parts.items() for name, array in state.items()}
-
-
-def within(state: Mapping[str, Array], part: str) -> State:
-    """The inverse of `nested` for one part."""
-    return {
-        name.removeprefix(f"{part}/"): array for name, array in state.items() if name.startswith(f"{part}/")
-    }

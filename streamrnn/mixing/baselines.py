@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, load_into, rows_of
+from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, copies, load_into, named
 
 LEAN = 2.0
 """Pseudo-count with which a key's class frequencies lean on the stream's."""
@@ -20,6 +20,9 @@ class Baselines(Protocol):
     """A set of naive rules with a memory per key."""
 
     names: tuple[str, ...]
+
+    @property
+    def keys(self) -> int: ...
 
     @property
     def bytes_per_key(self) -> int: ...
@@ -34,8 +37,7 @@ class Baselines(Protocol):
 
     def state(self) -> State: ...
 
-    def load(self, state: Mapping[str, Array]) -> int:
-        """Take over a state; the number of its slots."""
+    def load(self, state: Mapping[str, Array]) -> None: ...
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -87,6 +89,7 @@ class NumberBaselines:
         self.names: tuple[str, ...] = ("last", "mean", *seasonal)
         self._horizon = horizon
         self._table = Table(
+            "baselines",
             NumberMemory,
             steps=(np.int64, ()),
             labels=(np.int64, ()),
@@ -101,6 +104,10 @@ class NumberBaselines:
         self._stream = NumberStream(np.zeros(1, np.int64), np.zeros(1))
 
     @property
+    def keys(self) -> int:
+        return self._table.used
+
+    @property
     def bytes_per_key(self) -> int:
         return self._table.bytes_per_key
 
@@ -111,16 +118,11 @@ class NumberBaselines:
         _numbers(slots, fresh, label, self._horizon, self._table.arrays, self._stream, members, first)
 
     def state(self) -> State:
-        return self._table.state() | {
-            "stream_labels": self._stream.labels.copy(),
-            "stream_mean": self._stream.mean.copy(),
-        }
+        return self._table.state() | copies(named("baselines/stream", self._stream._asdict()))
 
-    def load(self, state: Mapping[str, Array]) -> int:
-        rows = rows_of(state, "steps")
-        self._table.load(state, rows)
-        load_into({"stream_labels": self._stream.labels, "stream_mean": self._stream.mean}, state)
-        return rows
+    def load(self, state: Mapping[str, Array]) -> None:
+        self._table.load(state)
+        load_into(named("baselines/stream", self._stream._asdict()), state)
 
 
 @njit(cache=True, error_model="numpy")
@@ -229,8 +231,12 @@ class BinaryBaselines:
 
     def __init__(self) -> None:
         counts: dict[str, tuple[type, tuple[int, ...]]] = dict.fromkeys(BinaryMemory._fields, (np.int64, ()))
-        self._table = Table(BinaryMemory, **counts)
+        self._table = Table("baselines", BinaryMemory, **counts)
         self._stream = BinaryStream(*(np.zeros(1, np.int64) for _ in BinaryStream._fields))
+
+    @property
+    def keys(self) -> int:
+        return self._table.used
 
     @property
     def bytes_per_key(self) -> int:
@@ -242,17 +248,12 @@ class BinaryBaselines:
     def predict(self, slots: Array, fresh: Array, label: Floats, members: Floats, first: int) -> None:
         _classes(slots, fresh, label, self._table.arrays, self._stream, members, first)
 
-    def _stream_state(self) -> State:
-        return {f"stream_{name}": array for name, array in self._stream._asdict().items()}
-
     def state(self) -> State:
-        return self._table.state() | {name: array.copy() for name, array in self._stream_state().items()}
+        return self._table.state() | copies(named("baselines/stream", self._stream._asdict()))
 
-    def load(self, state: Mapping[str, Array]) -> int:
-        rows = rows_of(state, "labels")
-        self._table.load(state, rows)
-        load_into(self._stream_state(), state)
-        return rows
+    def load(self, state: Mapping[str, Array]) -> None:
+        self._table.load(state)
+        load_into(named("baselines/stream", self._stream._asdict()), state)
 
 
 @njit(cache=True, error_model="numpy")

@@ -2,13 +2,13 @@
 
 Exponential weighting with a share that comes back, for M members with losses L:
     w ← w exp(−η L) / Σ                       a member's loss lowers its weight            (1)
-    u ← u + β (w − u)                         the usual weights of the key                 (2)
+    u ← mean of w so far, fading              the usual weights of the key                 (2)
     w ← (1 − α) w + α ((1 − ε) u + ε / M)     a share returns to them and to everyone      (3)
 With u = 1/M, (3) is the fixed share of Herbster & Warmuth ("Tracking the best expert", 1998). That the
 share returns to whoever has served before is the mixing of past posteriors of Bousquet & Warmuth
 ("Tracking a small set of experts", 2002): it allows a large α, hence fast changes, without paying for
 members that were never good. The stream has usual weights too, (2) over all its keys: a fresh key starts
-from them, its w and its u.
+from them, with its w and its u.
 
 For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For numbers L is the squared error
 over the mix's own recent mean squared error in that key, at most BOUND; with η = 1/2 this is Bayes' rule
@@ -24,20 +24,22 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, load_into, rows_of
+from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, copies, load_into, named
 
 RATE = 0.5
 """η for numbers."""
 SHARE = 0.1
 """α."""
-MEMORY = 1 / 500
-"""β: the usual weights are those of the last 500 judged events or so."""
+MEMORY = 1 - 1 / 500
+"""Keeps the usual weights recent: those of the last 500 judged events or so."""
+LEAN = 20.0
+"""How many judged events a fresh key's usual weights, which are the stream's, count for at most."""
 FLOOR = 0.01
 """ε: the part of the share that even a hopeless member keeps, in case its time comes."""
 BOUND = 8.0
 """Greatest loss of a number, in units of the mix's own mean squared error."""
-FADE = 0.5 ** (1 / 100)
-"""Keeps the mean squared error recent: half its weight lies in the key's last 100 judged events."""
+FADE = 0.5 ** (1 / 20)
+"""Keeps the mean squared error recent: half its weight lies in the key's last 20 judged events."""
 TINY = 1e-15
 """Least probability in a logarithm (river's)."""
 REACH = 1e100
@@ -53,6 +55,8 @@ class MixMemory(NamedTuple):
     """(slots, M): w"""
     usual: Floats
     """(slots, M): u"""
+    service: Floats
+    """How many events u weighs."""
     spread: Floats
     """Recent mean squared error of the mix."""
     heft: Floats
@@ -66,6 +70,8 @@ class MixStream(NamedTuple):
 
     usual: Floats
     """(M,): u over all keys."""
+    service: Floats
+    """(1,): how many events it weighs."""
     replaced: Ints
     """(N,): predictions of each network that were no usable number."""
 
@@ -79,16 +85,22 @@ class Mix:
         self._binary = binary
         self._enabled = enabled
         self._table = Table(
+            "mix",
             MixMemory,
             steps=(np.int64, ()),
             weights=(np.float64, (members,)),
             usual=(np.float64, (members,)),
+            service=(np.float64, ()),
             spread=(np.float64, ()),
             heft=(np.float64, ()),
             pending=(np.float64, (horizon, 1 + members)),
         )
         start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
-        self.stream = MixStream(start, np.zeros(networks, np.int64))
+        self.stream = MixStream(start, np.zeros(1), np.zeros(networks, np.int64))
+
+    @property
+    def keys(self) -> int:
+        return self._table.used
 
     @property
     def bytes_per_key(self) -> int:
@@ -135,17 +147,12 @@ class Mix:
             self._enabled,
         )
 
-    def _stream_state(self) -> State:
-        return {f"stream_{name}": array for name, array in self.stream._asdict().items()}
-
     def state(self) -> State:
-        return self._table.state() | {name: array.copy() for name, array in self._stream_state().items()}
+        return self._table.state() | copies(named("mix/stream", self.stream._asdict()))
 
-    def load(self, state: Mapping[str, Array]) -> int:
-        rows = rows_of(state, "steps")
-        self._table.load(state, rows)
-        load_into(self._stream_state(), state)
-        return rows
+    def load(self, state: Mapping[str, Array]) -> None:
+        self._table.load(state)
+        load_into(named("mix/stream", self.stream._asdict()), state)
 
 
 @njit(cache=True, error_model="numpy")
@@ -171,6 +178,7 @@ def _answer(
             key.steps[k] = 0
             key.weights[k, :] = stream.usual
             key.usual[k, :] = stream.usual
+            key.service[k] = min(stream.service[0], LEAN)
             key.spread[k] = key.heft[k] = 0.0
             key.pending[k, :, :] = 0.0
         t = key.steps[k]
@@ -231,13 +239,15 @@ def _judge(
         key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
     if enabled:
         _learn(y, key.spread[k], judged, losses, key.weights[k], binary)
-        _share(key.weights[k], key.usual[k], stream.usual)
+        _remember(key.weights[k], stream.usual, stream.service, 0)
+        _remember(key.weights[k], key.usual[k], key.service, k)
+        _share(key.weights[k], key.usual[k])
 
 
 @njit(cache=True, error_model="numpy")
 def _likelihood(y: float, p: float) -> float:
-    q = p if y == 1.0 else 1.0 - p
-    return min(max(q, TINY), 1.0 - TINY)
+    p = min(max(p, TINY), 1.0 - TINY)
+    return p if y == 1.0 else 1.0 - p
 
 
 @njit(cache=True, error_model="numpy")
@@ -256,10 +266,16 @@ def _learn(y: float, spread: float, judged: Floats, losses: Floats, weights: Flo
 
 
 @njit(cache=True, error_model="numpy")
-def _share(weights: Floats, usual: Floats, stream_usual: Floats) -> None:
-    """Equations (2) and (3)."""
+def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
+    """Equation (2)."""
+    service[k] = MEMORY * service[k] + 1.0
+    for m in range(len(weights)):
+        usual[m] += (weights[m] - usual[m]) / service[k]
+
+
+@njit(cache=True, error_model="numpy")
+def _share(weights: Floats, usual: Floats) -> None:
+    """Equation (3)."""
     even = 1.0 / len(weights)
     for m in range(len(weights)):
-        stream_usual[m] += MEMORY * (weights[m] - stream_usual[m])
-        usual[m] += MEMORY * (weights[m] - usual[m])
         weights[m] += SHARE * (usual[m] + FLOOR * (even - usual[m]) - weights[m])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.errors import SnapshotError
-from streamrnn.mixing.arrays import Array, Floats, State, nested, refuse_unknown, within
+from streamrnn.mixing.arrays import Array, Floats, State, refuse_unknown
 from streamrnn.mixing.baselines import Baselines, BinaryBaselines, NumberBaselines
 from streamrnn.mixing.mix import Mix
 from streamrnn.mixing.scores import BinaryScores, NumberScores, Quality, Scores
@@ -112,7 +112,7 @@ class Mixture:
 
     def quality_between(self, earlier: Mapping[str, Array]) -> dict[str, Quality]:
         """Quality of the events judged since `earlier`, a `state()` of this mixture; `recent` as of now."""
-        return self._named(self._scores.quality(within(earlier, "scores")))
+        return self._named(self._scores.quality(earlier))
 
     def _named(self, columns: list[Quality]) -> dict[str, Quality]:
         quality = dict(zip(["mix", *self.members], columns, strict=True))
@@ -138,12 +138,12 @@ class Mixture:
 
     def state(self) -> State:
         """Everything that shapes what comes next, by name; copies."""
-        return nested(baselines=self._baselines.state(), mix=self._mix.state(), scores=self._scores.state())
+        return self._baselines.state() | self._mix.state() | self._scores.state()
 
     def load(self, state: Mapping[str, Array]) -> None:
         """Take over a `state()` of an equally configured mixture; SnapshotError names what does not fit."""
         refuse_unknown(state, self.state())
-        rows = self._baselines.load(within(state, "baselines"))
-        if self._mix.load(within(state, "mix")) != rows:
+        for part in (self._baselines, self._mix, self._scores):
+            part.load(state)
+        if self._baselines.keys != self._mix.keys:
             raise SnapshotError("mix/steps and baselines/last do not hold the same number of keys")
-        self._scores.load(within(state, "scores"))

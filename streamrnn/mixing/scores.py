@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, load_into
+from streamrnn.mixing.arrays import Array, Floats, Ints, State, copies, load_into, named
 
 RECENT = 0.5 ** (1 / 1000)
 """Of the recent error, per judged event: half its weight lies in the last 1000."""
@@ -80,7 +80,9 @@ class NumberScores:
         _numbers(label, losses, self._sums)
 
     def quality(self, earlier: Mapping[str, Array] | None = None) -> list[Quality]:
-        s = self._sums if earlier is None else _without(self._sums, NumberSums(**earlier))
+        s = self._sums
+        if earlier is not None:
+            s = _without(s, NumberSums(*(earlier[f"scores/{name}"] for name in s._fields)))
         return [
             {
                 "count": int(s.judged[0]),
@@ -95,10 +97,10 @@ class NumberScores:
         ]
 
     def state(self) -> State:
-        return {name: array.copy() for name, array in self._sums._asdict().items()}
+        return copies(named("scores", self._sums._asdict()))
 
     def load(self, state: Mapping[str, Array]) -> None:
-        load_into(self._sums._asdict(), state)
+        load_into(named("scores", self._sums._asdict()), state)
 
 
 def _without(now: NumberSums, then: NumberSums) -> NumberSums:
@@ -182,7 +184,7 @@ class BinaryScores:
     def quality(self, earlier: Mapping[str, Array] | None = None) -> list[Quality]:
         s = self._sums
         if earlier is not None:
-            then = BinarySums(**earlier)
+            then = BinarySums(*(earlier[f"scores/{name}"] for name in s._fields))
             s = BinarySums(
                 s.seen - then.seen,
                 s.right - then.right,
@@ -205,10 +207,10 @@ class BinaryScores:
         ]
 
     def state(self) -> State:
-        return {name: array.copy() for name, array in self._sums._asdict().items()}
+        return copies(named("scores", self._sums._asdict()))
 
     def load(self, state: Mapping[str, Array]) -> None:
-        load_into(self._sums._asdict(), state)
+        load_into(named("scores", self._sums._asdict()), state)
 
 
 def _area(above: Ints, seen: Ints) -> float:

@@ -6,7 +6,6 @@ array and of itself, and is accepted only in exactly the form in which it is wri
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from streamrnn import __version__
+from streamrnn import __version__, durable
 from streamrnn.errors import SnapshotError
 from streamrnn.types import Partition
 
@@ -121,9 +120,9 @@ def write(folder: Path, arrays: Arrays, provenance: Provenance, created: float) 
         arrays=entries,
         state=StateEntry(len(state), _sha256(state), _digest(entries)),
     )
-    _write_durably(folder / STATE, state)
-    _write_durably(folder / MANIFEST, _encode(manifest))
-    sync_folder(folder)
+    durable.write(folder / STATE, state)
+    durable.write(folder / MANIFEST, _encode(manifest))
+    durable.sync_folder(folder)
     return manifest
 
 
@@ -181,15 +180,6 @@ def cpu_name() -> str:
     return f"{platform.machine()} {next(models, platform.processor())}".strip()
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _entry(name: str, array: npt.NDArray[Any]) -> ArrayEntry:
     if array.dtype.name not in _DTYPES:
         raise SnapshotError(f"array {name} has dtype {array.dtype}, which a snapshot cannot hold")
@@ -242,10 +232,3 @@ def _content(folder: Path, name: str) -> bytes:
         raise SnapshotError(f"{folder}: incomplete, {name} is missing") from error
     except OSError as error:
         raise SnapshotError(f"{folder}: {name} cannot be read: {error}") from error
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
+from streamrnn import durable
 from streamrnn.errors import SnapshotError
 from streamrnn.snapshots.format import (
     MANIFEST,
@@ -20,7 +21,6 @@ from streamrnn.snapshots.format import (
     Snapshot,
     read,
     read_manifest,
-    sync_folder,
     write,
 )
 from streamrnn.types import Partition
@@ -174,7 +174,7 @@ def _make(folder: Path) -> None:
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+        durable.sync_folder(folder.parent)
 
 
 def _swap(new: Path, target: Path) -> None:
@@ -183,7 +183,7 @@ def _swap(new: Path, target: Path) -> None:
     if target.exists():
         target.rename(old)
     new.rename(target)
-    sync_folder(target.parent)
+    durable.sync_folder(target.parent)
     if old.exists():
         _remove(old)
 

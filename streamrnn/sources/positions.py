@@ -1,10 +1,10 @@
 """Committed positions of sources that have no broker to keep them: in one small JSON file, or in memory."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from streamrnn import durable
 from streamrnn.errors import RecoveryError, TransportError
 from streamrnn.types import Commit, Partition
 
@@ -39,22 +39,8 @@ def _read(path: Path) -> dict[str, Commit]:
 
 def _replace(path: Path, commits: Mapping[str, Commit]) -> None:
     content = json.dumps({name: commit._asdict() for name, commit in commits.items()}, indent=1).encode()
-    new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        _sync_folder(path.parent)
+        durable.replace(path, content)
     except OSError as error:
         raise TransportError(f"positions {path} cannot be written: {error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from streamrnn import durable
 from streamrnn.errors import SnapshotError
 from streamrnn.snapshots import Store, digest, store
 from tests.snapshots.conftest import PARTITION, provenance, state
@@ -138,7 +139,7 @@ def test_a_crash_while_replacing_leaves_the_old_or_the_new_one(snapshots, home, 
         patch.setattr(Path, "rename", failing(Path.rename))
         patch.setattr(Path, "unlink", failing(Path.unlink))
         patch.setattr(store.shutil, "rmtree", failing(store.shutil.rmtree))
-        patch.setattr(store, "sync_folder", failing(store.sync_folder))
+        patch.setattr(durable, "sync_folder", failing(durable.sync_folder))
         with pytest.raises(PowerCut):
             snapshots.save(state(77), provenance(5))
     if then == "read":
@@ -169,7 +170,7 @@ def test_a_failed_save_leaves_nothing_behind_and_names_the_folder(snapshots, hom
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("streamrnn.snapshots.format._write_durably", full)
+    monkeypatch.setattr(durable, "write", full)
     with pytest.raises(SnapshotError, match=r"orders-3 cannot be used: .*No space left"):
         save(snapshots, 2)
     assert [path.name for path in home.iterdir()] == ["1"]

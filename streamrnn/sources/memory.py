@@ -236,7 +236,7 @@ class MemoryLog:
     ) -> None:
         """Open a transaction with everything in it; nothing is visible yet.
 
-        Raises Fenced, or DeliveryUncertain during an outage.
+        Raises Fenced for an older producer, DeliveryUncertain for an old membership and during an outage.
         """
         with self._condition:
             if self._away:
@@ -246,7 +246,7 @@ class MemoryLog:
                 raise TransportError("positions cannot be committed without a membership")
             member = membership if isinstance(membership, Membership) else None
             if member is not None:
-                self.check_member(member)
+                self._check_proof(member)
             self._open[producer] = _Transaction(list(outputs), dict(commits), member)
 
     def decide(self, producer: str) -> None:
@@ -287,6 +287,13 @@ class MemoryLog:
     def _reach(self) -> None:
         if self._away:
             raise TransportError("the broker does not answer")
+
+    def _check_proof(self, member: Membership) -> None:
+        """A refused proof is no fence: the member may join again and ask what became of its transaction."""
+        try:
+            self.check_member(member)
+        except Fenced as error:
+            raise DeliveryUncertain(f"the group refused the positions: {error}") from error
 
     def _check_producer(self, producer: str, epoch: int) -> None:
         if self._producers.get(producer) != epoch:

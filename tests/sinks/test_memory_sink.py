@@ -103,7 +103,7 @@ def test_a_member_that_was_replaced_cannot_publish_with_its_old_proof():
     stage = Stage()
     proof = stage.source.membership()
     stage.source.lose([0])
-    with pytest.raises(Fenced):
+    with pytest.raises(DeliveryUncertain, match="refused"):
         stage.sink.publish({P0: [prediction("a")]}, {P0: Commit(1)}, proof)
     assert (stage.committed(), stage.seen()) == (None, [])
 

@@ -50,6 +50,7 @@ class Loop:
         report: Callable[["Loop"], None] | None = None,
     ) -> None:
         self.source = source
+        self.sink = sink
         self.partitions = partitions
         self.stopping = stopping or Stopping()
         self.pulse = pulse or Pulse()

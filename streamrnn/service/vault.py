@@ -3,10 +3,11 @@
 import logging
 from typing import NamedTuple
 
+from streamrnn import durable
 from streamrnn.errors import RecoveryError, SnapshotError
 from streamrnn.service.model import Configuration, Learner, State
 from streamrnn.service.progress import Progress
-from streamrnn.snapshots.format import Provenance, sync_folder
+from streamrnn.snapshots.format import Provenance
 from streamrnn.snapshots.store import Keep, Store
 from streamrnn.snapshots.writer import Saved as Written
 from streamrnn.snapshots.writer import SnapshotWriter
@@ -54,7 +55,7 @@ class Vault:
         folder = self._store.folder(lineage, partition)
         try:
             (folder / STARTED).touch()
-            sync_folder(folder)
+            durable.sync_folder(folder)
         except OSError as error:
             raise SnapshotError(f"snapshot folder {folder} cannot be used: {error}") from error
 

@@ -1,4 +1,4 @@
-"""A learner small enough for thousands of crashes: order-sensitive, deterministic, with a state and a digest."""
+"""A learner small enough for thousands of crashes: order-sensitive, with a state and a digest."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Whatever is killed, and whenever: what is published, committed and snapshotted is that of an undisturbed run."""
+"""Whatever is killed, and whenever: all that remains is what an undisturbed run would have left."""
 
 import random
 from pathlib import Path

@@ -1,6 +1,7 @@
-"""A whole service over a broker in memory, its crashes, and the verifier that compares it with an undisturbed twin."""
+"""A whole service over a broker in memory, its crashes, and the verifier: an undisturbed twin."""
 
 import itertools
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ class Calls:
         return wrapped
 
 
+class Learned:
+    """How many records all learners of a loop were given."""
+
+    records = 0
+
+
 class World:
     """One topic `in`, predictions in `out`, dead letters in `dead`, snapshots in a folder."""
 
@@ -99,6 +106,54 @@ class World:
         limits = Limits(batch=batch, snapshot_every=every, max_records=max_records)
         return Loop(source, calls.around(sink, "publish recover"), partitions, limits)
 
+    # --- what goes wrong --------------------------------------------------------------------------------
+
+    def meanwhile(self, loop: Loop, at: int, act: Callable[[], None]) -> None:
+        """Just before the publish number `at` of this loop, counted from 1, something happens elsewhere."""
+        publish, numbers = loop.sink.publish, itertools.count(1)
+
+        def wrapped(*args: Any) -> None:
+            if next(numbers) == at:
+                act()
+            publish(*args)
+
+        loop.sink.publish = wrapped  # type: ignore[method-assign]
+
+    def fail(self, loop: Loop, happened: str, at: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """The publish number `at` raises DeliveryUncertain, whatever `happened`; `meanwhile` follows it."""
+        publish, numbers = loop.sink.publish, itertools.count(1)
+
+        def wrapped(*args: Any) -> None:
+            if next(numbers) != at:
+                return publish(*args)
+            loop.sink.fail(happened)  # type: ignore[attr-defined]
+            try:
+                return publish(*args)
+            finally:
+                meanwhile()
+
+        loop.sink.publish = wrapped  # type: ignore[method-assign]
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        threading.Timer(seconds, act).start()
+
+    def count_learn_calls(self, loop: Loop) -> "Learned":
+        learned, make = Learned(), loop.partitions._models.make
+
+        def counting(*args: Any) -> Any:
+            learner = make(*args)
+            learn = learner.learn
+
+            def wrapped(records: Any, partition: Partition) -> Any:
+                learned.records += len(records)
+                return learn(records, partition)
+
+            learner.learn = wrapped
+            return learner
+
+        loop.partitions._models.make = counting  # type: ignore[method-assign]
+        return learned
+
     # --- the verifier: reads the topics and the snapshots, nothing of a worker --------------------------
 
     def outputs(self, topic: str, partition: Partition) -> list[tuple[bytes | None, bytes | None]]:
@@ -134,6 +189,19 @@ class World:
             assert Progress.of(commit) == Progress(twin.lineage, twin.events, twin.digest)
             self._assert_snapshots(partition, commit.offset)
         assert sorted(self.outputs("dead", self.partitions[0]), key=repr) == sorted(dead, key=repr)
+
+    def assert_learned_undisturbed(self, repeated: bool) -> None:
+        """Like `assert_undisturbed`, but stretches of predictions may stand twice."""
+        for partition in self.partitions:
+            twin, outputs = self.twin(partition)
+            said = [(output.key, output.value) for output in outputs if output.kind == "prediction"]
+            published = self.outputs("out", partition)
+            assert list(dict.fromkeys(published)) == said, "in order of first appearance"
+            assert (len(published) > len(said)) == repeated
+            commit = self.log.committed(GROUP, partition)
+            assert commit is not None
+            assert Progress.of(commit) == Progress(twin.lineage, twin.events, twin.digest)
+            self._assert_snapshots(partition, commit.offset)
 
     def _assert_snapshots(self, partition: Partition, committed: int) -> None:
         lineage = self.lineage(partition)

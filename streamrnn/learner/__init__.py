@@ -1,0 +1,3 @@
+"""One partition's learner: a deterministic state machine fed with records."""
+
+from streamrnn.learner.learner import Learner as Learner

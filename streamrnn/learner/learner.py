@@ -1,0 +1,205 @@
+"""The learner of one partition: features, networks, mix and quality as one deterministic state machine.
+
+Its whole state is a function of the records it was given, in order: never of how they were cut into calls,
+never of a clock. An event walks through `learn` from top to bottom.
+"""
+
+from collections.abc import Sequence
+from math import isnan
+from typing import NamedTuple
+
+import numpy as np
+
+from streamrnn.config.models import Config
+from streamrnn.errors import SnapshotError
+from streamrnn.features import Block, Keys
+from streamrnn.learner import build
+from streamrnn.learner.badrecords import BadRecords
+from streamrnn.learner.columns import State, nested, part
+from streamrnn.learner.outputs import (
+    Digest,
+    Judgement,
+    Position,
+    Prediction,
+    dead_letter,
+    encode,
+    event_time,
+)
+from streamrnn.learner.prepass import Floats, Judged, Slots, probability
+from streamrnn.mixing import Scored
+from streamrnn.types import Output, Partition, Record
+
+
+class Answers(NamedTuple):
+    """What the passes found for the n good records of a block."""
+
+    label: Floats
+    back: Slots
+    scored: Scored
+
+
+class Learner:
+    """Predicts every event of one partition, and learns from each label once it has judged a prediction.
+
+    `lineage` names the model's life and stands in everything it publishes.
+    """
+
+    def __init__(self, config: Config, lineage: str) -> None:
+        self.lineage = lineage
+        self.events = 0
+        self.labelled = 0
+        self._config = config
+        goal = build.target(config.task)
+        self._binary = goal.kind == "binary"
+        self._digest = Digest()
+        self._bad = BadRecords(config.bad_records.in_a_row, config.bad_records.share)
+        self.schema = build.schema(config)
+        self.keys = Keys(config.max_keys)
+        self.features = build.features(config)
+        self.judged = Judged(goal.horizon)
+        self.networks = build.networks(config, self.features.inputs)
+        self.mixture = build.mixture(config)
+
+    # --- the event's path -------------------------------------------------------------------------
+
+    def learn(self, records: Sequence[Record], partition: Partition) -> list[Output]:
+        """One output per record, in order. Raises InputError when too many records are bad."""
+        block = self.schema.decode(records)
+        self._count_bad(block, records)
+        answers = self._pass_through(block) if block.rows.size else None
+        outputs = self._answer(block, answers, records, partition)
+        self._digest.add(outputs)
+        return outputs
+
+    def _pass_through(self, block: Block) -> Answers:
+        slots, fresh = self.keys.resolve(block.keys)
+        self._reserve()
+        back = self.judged.resolve(slots, fresh, block.label)
+        inputs = self.features.featurise(block, slots, fresh, back)
+        predictions = np.empty((slots.size, len(self.networks)))
+        for column, network in enumerate(self.networks):
+            out = network.advance(slots, fresh, back, inputs.x, inputs.target, inputs.unit)
+            predictions[:, column] = (
+                probability(out) if self._binary else inputs.location + inputs.scale * out
+            )
+        scored = self.mixture.score(slots, fresh, back, block.label, predictions)
+        self.labelled += int(np.count_nonzero(back >= 0))
+        return Answers(block.label, back, scored)
+
+    def _reserve(self) -> None:
+        used = len(self.keys)
+        for holder in (self.judged, self.features, *self.networks, self.mixture):
+            holder.reserve(used)
+
+    def _count_bad(self, block: Block, records: Sequence[Record]) -> None:
+        if not block.rejects:
+            self._bad.count_good(len(records))
+            return
+        bad = np.ones(len(records), np.bool_)
+        bad[block.rows] = False
+        last = block.rejects[-1]
+        offset = records[last.index].offset
+        self._bad.count(bad.tolist(), f"offset {offset}: {last.reason} ({last.detail})")
+
+    # --- what is published ------------------------------------------------------------------------
+
+    def _answer(
+        self, block: Block, answers: Answers | None, records: Sequence[Record], partition: Partition
+    ) -> list[Output]:
+        good = self._predictions(block, answers, records, partition) if answers else []
+        if not block.rejects:
+            return good
+        outputs: list[Output | None] = [None] * len(records)
+        for row, output in zip(block.rows.tolist(), good, strict=True):
+            outputs[row] = output
+        for reject in block.rejects:
+            outputs[reject.index] = dead_letter(
+                records[reject.index], partition, reject.reason, reject.detail
+            )
+        return [output for output in outputs if output is not None]
+
+    def _predictions(
+        self, block: Block, answers: Answers, records: Sequence[Record], partition: Partition
+    ) -> list[Output]:
+        scored = answers.scored
+        members = self.mixture.members
+        with_members = self._config.predictions.members
+        keyed = self._config.key is not None
+        outputs = []
+        columns = zip(
+            block.rows.tolist(),
+            block.keys,
+            block.time.tolist(),
+            scored.published.tolist(),
+            scored.members.tolist(),
+            answers.back.tolist(),
+            answers.label.tolist(),
+            scored.judged_published.tolist(),
+            scored.losses.tolist(),
+            strict=True,
+        )
+        for row, key, time, value, own, back, label, judged, losses in columns:
+            record = records[row]
+            self.events += 1
+            prediction = Prediction(
+                self.lineage,
+                self.events,
+                Position(partition.topic, partition.number, record.offset),
+                int(value >= 0.5) if self._binary else value,
+                key if keyed else None,
+                None if isnan(time) else event_time(time),
+                {"0": 1.0 - value, "1": value} if self._binary else None,
+                dict(zip(members, own, strict=True)) if with_members else None,
+                Judgement(label, judged, dict(zip(self._judges, losses, strict=True))) if back >= 0 else None,
+            )
+            outputs.append(
+                Output("prediction", key.encode() if keyed else record.key, encode(prediction), [])
+            )
+        return outputs
+
+    @property
+    def _judges(self) -> tuple[str, ...]:
+        return ("mix", *self.mixture.members)
+
+    # --- its state ----------------------------------------------------------------------------------
+
+    @property
+    def digest(self) -> str:
+        """Chains key and value of everything published so far, in order."""
+        return str(self._digest)
+
+    def state(self) -> State:
+        """Every array that the future depends on, by name; copies, safe to write while learning goes on."""
+        own: State = {
+            "counts": np.array([self.events, self.labelled], np.int64),
+            "digest": np.frombuffer(self._digest.value, np.uint8).copy(),
+        }
+        state = nested("learner", own) | nested("bad_records", self._bad.state())
+        for name, holder in self._holders():
+            state |= nested(name, holder.state())
+        return state
+
+    def load(self, state: State) -> None:
+        """Become what `state()` was taken from. Raises SnapshotError naming the array that does not fit."""
+        try:
+            self.events, self.labelled = (int(count) for count in state["learner/counts"])
+            self._digest.value = state["learner/digest"].astype(np.uint8).tobytes()
+            self._bad.load(part("bad_records", state))
+            for name, holder in self._holders():
+                holder.load(part(name, state))
+        except KeyError as missing:
+            raise SnapshotError(f"array {missing} is not there; the snapshot is of another version") from None
+        except ValueError as unfit:
+            raise SnapshotError(str(unfit)) from None
+
+    def _holders(self) -> list[tuple[str, build.Stateful]]:
+        networks: list[tuple[str, build.Stateful]] = [
+            (f"networks/{index}", network) for index, network in enumerate(self.networks)
+        ]
+        return [
+            ("keys", self.keys),
+            ("judged", self.judged),
+            ("features", self.features),
+            *networks,
+            ("mixture", self.mixture),
+        ]

@@ -144,8 +144,10 @@ class Broker:
         if (self.directory / "data" / "meta.properties").exists():
             return
         tool = [*java, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(self._properties)]
-        if self._spawn(tool).wait() != 0:
-            raise TransportError(f"Kafka's storage could not be formatted; see {self.log}")
+        if (code := self._spawn(tool).wait()) != 0:
+            raise TransportError(
+                f"Kafka's storage could not be formatted (exit code {code}): {self._last_words()}"
+            )
 
     def _write_pid_file(self, pid: int) -> None:
         owner = os.getpid()
@@ -156,11 +158,15 @@ class Broker:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self.pid is None:
-                raise TransportError(f"the broker ended while it started; see {self.log}")
+                raise TransportError(f"the broker ended while it started: {self._last_words()}")
             if probe({"bootstrap_servers": self.bootstrap_servers}, seconds=1.0):
                 return
         self.kill()
-        raise TransportError(f"the broker did not answer within {_START_SECONDS:.0f} s; see {self.log}")
+        raise TransportError(f"no answer from the broker within {_START_SECONDS:.0f} s: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return f"{lines[-1] if lines else 'it said nothing'} (more in {self.log})"
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:

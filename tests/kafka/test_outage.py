@@ -1,5 +1,6 @@
-"""A broker that dies, comes back or freezes is ridden out: every record once, and the loop never stops ticking."""
+"""A broker that dies, comes back or freezes is ridden out: every record once, and the loop always ticks."""
 
+import itertools
 import threading
 import time
 import uuid
@@ -41,7 +42,7 @@ def ride_out(broker: Broker, topic: TopicFactory, faults: Callable[[Broker], Non
         assert time.monotonic() < deadline, f"stuck at {worker.starts}"
         worker.step()
     worker.close()
-    assert max(b - a for a, b in zip(ticks, ticks[1:], strict=False)) < LONGEST_GAP_SECONDS
+    assert max(b - a for a, b in itertools.pairwise(ticks)) < LONGEST_GAP_SECONDS
     copied = [int(value) for value in values_of(broker, out)]
     even, odd = copied[: RECORDS // 2], copied[RECORDS // 2 :]
     assert sorted(copied) == list(range(RECORDS))

@@ -1,6 +1,5 @@
 """Entry point: every outcome is an exit code, every error one clear line."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,8 +13,6 @@ USAGE = 2
 INTERNAL = 70
 """A fault of ours (EX_SOFTWARE of sysexits.h)."""
 INTERRUPTED = 130
-OUTPUT_CLOSED = 141
-"""Whoever read our output went away, as in `| head`; what a shell reports after SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -35,10 +32,6 @@ def execute(arguments: Sequence[str]) -> int:
         return _fail(f"error: {message} (see streamrnn --help)", USAGE, debug) if message else USAGE
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED, debug=False)
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit; nobody is left to read it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OUTPUT_CLOSED
     except Exception as error:  # noqa: BLE001  (the last line of defence: a fault of ours becomes one line and a code)
         return _fail(_internal(error), INTERNAL, debug)
 

@@ -4,6 +4,7 @@ Every guess is written down in words, so that people can overrule it.
 """
 
 import re
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ _SERIES = 0.5
 """Autocorrelation from which a field is a series to be forecast rather than a quantity to be looked up."""
 _SEASON_GAIN = 0.8
 """A season must leave at most this share of the deviation from the median to be worth its name."""
+_AS_GOOD = 1.05
 _KEY_NAMES = re.compile(
     r"(^|_)(id|key|name|sensor|station|device|host|machine|series|ticker|symbol|region|site|store|shop|item|"
     r"product|user|customer|account|city|country|location|vehicle|meter|unit|entity|chick|group)s?$",
@@ -93,6 +95,7 @@ def infer(rows: Sequence[Mapping[str, Any]], wishes: Wishes) -> Inference:
     if not rows:
         raise InputError("the file has no rows")
     columns = survey(rows)
+    _check_wishes(columns, wishes)
     target = _target(columns, wishes)
     result = Inference()
     time = _time(columns, wishes, result)
@@ -110,6 +113,19 @@ def _named(columns: Mapping[str, Column], name: str, option: str) -> Column:
     if name not in columns:
         raise InputError(f"{option} {name}: the file has no such field; it has {describe(columns)}")
     return columns[name]
+
+
+def _check_wishes(columns: Mapping[str, Column], wishes: Wishes) -> None:
+    for name in wishes.ignore:
+        _named(columns, name, "--ignore")
+    if wishes.zone not in zoneinfo.available_timezones():
+        raise InputError(
+            f"--zone {wishes.zone}: unknown time zone; expected a name such as Europe/Paris or UTC"
+        )
+    if wishes.season == 1:
+        raise InputError("--season 1: expected at least 2 rows, or 0 for none")
+    if wishes.season and wishes.horizon and wishes.season < wishes.horizon:
+        raise InputError(f"--season {wishes.season}: shorter than --horizon {wishes.horizon}")
 
 
 def _target(columns: Mapping[str, Column], wishes: Wishes) -> Column:
@@ -244,13 +260,13 @@ def _rhythms(series: Series) -> list[int]:
 
 
 def _season(series: Series, horizon: int) -> int | None:
-    """The rhythm that explains most, if it explains something."""
+    """The rhythm that explains most, if it explains something; of two that explain as much, the shorter."""
     known = np.concatenate(series.values)
     spread = float(np.nanmean(np.abs(known - np.nanmedian(known))))
     errors = {n: _season_error(series, n) for n in _rhythms(series) if n >= horizon}
     if not errors or min(errors.values()) > _SEASON_GAIN * spread:
         return None
-    return min(errors, key=lambda n: errors[n])
+    return min(n for n, error in errors.items() if error <= _AS_GOOD * min(errors.values()))
 
 
 # --- the task -----------------------------------------------------------------------------------------

@@ -37,9 +37,9 @@ def try_(
     inference = infer_from_file(file, Wishes(predict, key, time, horizon, season, zone, tuple(ignore or ())))
     config = parse(as_yaml(inference), "inferred configuration", overrides or ())
     for note in inference.notes:
-        out.print(note, style="dim", markup=False)
+        out.print(note, style="dim", markup=False, soft_wrap=True)
     with progress_bar() as progress:
         learner, outcome = pass_through(config, file, progress=progress, most=rows)
     out.print(verdict(learner, outcome, out))
     wish = f"{shlex.quote(str(file))} --predict {shlex.quote(predict or '')}"
-    out.print(f"\nNext: streamrnn init {wish} -o config.yaml", style="dim", markup=False)
+    out.print(f"\nNext: streamrnn init {wish} -o config.yaml", style="dim", markup=False, soft_wrap=True)

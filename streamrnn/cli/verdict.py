@@ -1,7 +1,8 @@
 """What a pass over a file has shown: a table, curves, and a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,9 @@ _RULE = "bright_black"
 _EQUAL = 0.01
 """Skill within which two errors count as the same."""
 _NAMES = {"mae": "mean absolute error", "log_loss": "log loss"}
+_SHORT = {"mae": "MAE", "rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}
+_SMOOTH = 8
+"""Points of a curve that are drawn as one."""
 
 
 def verdict(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
@@ -33,10 +37,8 @@ def best_rule(learner: Learner, outcome: Outcome) -> str:
 
 
 def _headline(outcome: Outcome) -> Text:
-    text = Text.assemble(
-        (f"{outcome.rows:,} rows", "bold"),
-        f" in {outcome.seconds:.1f} s, {outcome.events_per_second:,.0f} events/s",
-    )
+    speed = f" in {outcome.seconds:.1f} s, {outcome.events_per_second:,.0f} events/s"
+    text = Text.assemble((f"{outcome.rows:,} rows", "bold"), speed)
     if outcome.bad:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.bad.most_common())
         text.append(f"; {outcome.bad.total():,} bad ones were set aside ({reasons})", style="yellow")
@@ -45,10 +47,12 @@ def _headline(outcome: Outcome) -> Text:
 
 def _table(learner: Learner, outcome: Outcome) -> Table:
     other = "rmse" if outcome.error == "mae" else "accuracy"
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    error, figure = _SHORT[outcome.error], _SHORT[other]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2))
     table.add_column("")
-    for heading in (_NAMES[outcome.error], "2nd half", other, "skill", "weight"):
-        table.add_column(heading, justify="right")
+    for above, below in ((error, "whole"), (error, "2nd half"), (figure, "2nd half"), ("skill", "2nd half")):
+        table.add_column(f"{above}\n{below}", justify="right")
+    table.add_column("weight\nnow", justify="right")
     weights = learner.mixture.mean_weights()
     for name, figures in outcome.whole.items():
         late = outcome.second_half[name]
@@ -60,10 +64,6 @@ def _table(learner: Learner, outcome: Outcome) -> Table:
             _skill(late["skill"]),
             f"{weights[name]:.0%}" if name in weights else "",
         )
-    table.caption = (
-        f"{other} and skill: second half; skill: share of the best simple rule's error that is saved"
-    )
-    table.caption_justify = "left"
     return table
 
 
@@ -74,9 +74,15 @@ def _skill(skill: float) -> Text:
 
 def _curves(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
     drawn = [best_rule(learner, outcome), *_networks(learner), "mix"]
-    curves = {name: Curve(outcome.curves[name], _style(name, learner)) for name in drawn}
+    curves = {name: Curve(_smooth(outcome.curves[name]), _style(name, learner)) for name in drawn}
     width = max(20, min(console.width - 12, 96))
-    return plot(curves, width, 10, f"({_NAMES[outcome.error]}, from the first row to the last)")
+    return plot(curves, width, 10, f"({_SHORT[outcome.error]} over the rows)")
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """The mean of each point and those just before it; missing ones do not count."""
+    parts = [np.array(values[max(0, i - _SMOOTH + 1) : i + 1]) for i in range(len(values))]
+    return [float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in parts]
 
 
 def _style(name: str, learner: Learner) -> str:
@@ -91,14 +97,14 @@ def _networks(learner: Learner) -> list[str]:
 
 
 def _sentence(learner: Learner, outcome: Outcome) -> Text:
-    late: Mapping[str, Mapping[str, float]] = outcome.second_half
+    late = outcome.second_half
     if not late["mix"]["count"]:
         return Text("Nothing was judged: no row had a label for a prediction made before.", style="yellow")
     rule = best_rule(learner, outcome)
     ours, theirs, skill = late["mix"][outcome.error], late[rule][outcome.error], late["mix"]["skill"]
     figures = f"{_NAMES[outcome.error]} {ours:.4g} against {theirs:.4g} of the best simple rule, {rule}"
     if skill > _EQUAL:
-        return Text(f"Learning helps: {figures}: {skill:.0%} less, over the second half.", style="bold green")
+        return Text(f"Learning helps: {figures}; {skill:.0%} less, over the second half.", style="bold green")
     if skill < -_EQUAL:
         return Text(
             f"Not yet better than a simple rule: {figures}, over the second half.", style="bold yellow"

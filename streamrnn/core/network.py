@@ -160,6 +160,12 @@ class Network:
         if self.window.learned(coming, float(self._tally.sums[ERRORS])):
             self._tally.sums[ERRORS] = 0.0
 
+    def warm_up(self) -> None:
+        """Compile the kernel, or load it from the cache; nothing is learned."""
+        none = np.empty(0)
+        slots, fresh, back = np.empty(0, np.int32), np.empty(0, np.bool_), np.empty(0, np.int32)
+        self._run((slots, fresh, back, np.empty((0, self.inputs)), none, none), none, 0, 0, 0)
+
     # --- what it is and did ---------------------------------------------------------------------
 
     @property

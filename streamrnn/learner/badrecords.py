@@ -12,7 +12,7 @@ SPAN = 1000
 
 
 class BadRecords:
-    """Bad records in a row, and among the last 1000. Part of a learner's state: a restart does not forget them."""
+    """Bad records in a row, and among the last 1000; part of a learner's state, so a restart knows them."""
 
     def __init__(self, in_a_row: int, share: float) -> None:
         self._most_in_a_row = in_a_row
@@ -55,6 +55,6 @@ class BadRecords:
 
 
 _ADVICE = (
-    "Nothing of this batch was committed. Check that task, key, time and features name the fields of this topic; "
-    "raise bad_records.in_a_row or bad_records.share to go on regardless."
+    "Nothing of this batch was committed. Check that task, key, time and features name fields of this "
+    "stream; raise bad_records.in_a_row or bad_records.share to go on regardless."
 )

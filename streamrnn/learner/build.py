@@ -1,9 +1,6 @@
 """A learner's parts from the configuration."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol
-
-from numpy.typing import NDArray
+from typing import Literal, Protocol
 
 from streamrnn import features as f
 from streamrnn.config import models as m
@@ -20,7 +17,16 @@ class Stateful(Protocol):
 
     def state(self) -> State: ...
 
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None: ...
+    def load(self, state: State, /) -> None: ...
+
+
+class PerKey(Protocol):
+    """A part that holds a row for each key."""
+
+    @property
+    def bytes_per_key(self) -> int: ...
+
+    def reserve(self, slots: int, /) -> None: ...
 
 
 def target(task: m.Task) -> f.Target:

@@ -1,13 +1,12 @@
-"""Arrays that grow with the number of keys, and strings kept in arrays."""
+"""Arrays that grow with the number of keys, and states put together from parts."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-State = dict[str, NDArray[np.generic]]
+State = dict[str, NDArray[Any]]
 
 
 def grown(array: NDArray[Scalar], rows: int) -> NDArray[Scalar]:
@@ -28,8 +27,3 @@ def part(prefix: str, state: State) -> State:
     """What stands under `prefix/`, by its own name."""
     start = f"{prefix}/"
     return {name[len(start) :]: array for name, array in state.items() if name.startswith(start)}
-
-
-def text_array(value: object) -> NDArray[np.uint8]:
-    """A JSON-able value as UTF-8 bytes in an array."""
-    return np.frombuffer(msgspec.json.encode(value), np.uint8).copy()

@@ -5,6 +5,7 @@ never of a clock. An event walks through `learn` from top to bottom.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from math import isnan
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from streamrnn.learner.outputs import (
 )
 from streamrnn.learner.prepass import Floats, Judged, Slots, probability
 from streamrnn.mixing import Scored
+from streamrnn.snapshots import digest
 from streamrnn.types import Output, Partition, Record
 
 
@@ -87,9 +89,8 @@ class Learner:
         return Answers(block.label, back, scored)
 
     def _reserve(self) -> None:
-        used = len(self.keys)
-        for holder in (self.judged, self.features, *self.networks, self.mixture):
-            holder.reserve(used)
+        for part_of_key in self._per_key():
+            part_of_key.reserve(len(self.keys))
 
     def _count_bad(self, block: Block, records: Sequence[Record]) -> None:
         if not block.rejects:
@@ -161,12 +162,55 @@ class Learner:
     def _judges(self) -> tuple[str, ...]:
         return ("mix", *self.mixture.members)
 
+    # --- what people look at ------------------------------------------------------------------------
+
+    @property
+    def members(self) -> list[str]:
+        """Networks, then baselines: everything that the mix weighs."""
+        return self.mixture.members
+
+    @property
+    def bytes_per_key(self) -> int:
+        """Memory that one key takes."""
+        return self.keys.bytes_per_key + sum(each.bytes_per_key for each in self._per_key())
+
+    @property
+    def kernel_hash(self) -> str:
+        """Hash of all code that the networks are compiled from."""
+        return sha256("".join(network.kernel_hash for network in self.networks).encode()).hexdigest()
+
+    def windows(self) -> dict[str, int]:
+        """Steps back that each network's gradient reaches now."""
+        return {network.name: network.window_now for network in self.networks}
+
+    def counts(self) -> dict[str, int]:
+        """Since the lineage began: events, labels that judged a prediction, keys now and keys forgotten."""
+        return {
+            "events": self.events,
+            "labelled": self.labelled,
+            "keys": len(self.keys),
+            "evicted_keys": self.keys.evicted,
+        }
+
+    def warm_up(self) -> None:
+        """Compile what events need, or load it from the cache; nothing is learned."""
+        self.judged.resolve(np.empty(0, np.int32), np.empty(0, np.bool_), np.empty(0))
+        probability(np.empty(0))
+        self.features.warm_up()
+        for network in self.networks:
+            network.warm_up()
+        self.mixture.warm_up()
+
     # --- its state ----------------------------------------------------------------------------------
 
     @property
     def digest(self) -> str:
         """Chains key and value of everything published so far, in order."""
         return str(self._digest)
+
+    def state_digest(self) -> str:
+        """One hash of the whole state, the same for the same bits."""
+        return digest(self.state())
 
     def state(self) -> State:
         """Every array that the future depends on, by name; copies, safe to write while learning goes on."""
@@ -191,6 +235,9 @@ class Learner:
             raise SnapshotError(f"array {missing} is not there; the snapshot is of another version") from None
         except ValueError as unfit:
             raise SnapshotError(str(unfit)) from None
+
+    def _per_key(self) -> list[build.PerKey]:
+        return [self.judged, self.features, *self.networks, self.mixture]
 
     def _holders(self) -> list[tuple[str, build.Stateful]]:
         networks: list[tuple[str, build.Stateful]] = [

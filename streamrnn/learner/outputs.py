@@ -48,7 +48,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Digest:
-    """A running BLAKE2b over everything published, one link per record, so that a log can be compared by it."""
+    """A running BLAKE2b over everything published, one link per record: two logs are compared by it."""
 
     def __init__(self, value: bytes = bytes(16)) -> None:
         self.value = value

@@ -30,7 +30,7 @@ class Judged:
         self._steps = grown(self._steps, slots)
 
     def resolve(self, slots: Slots, fresh: Flags, label: Floats) -> Slots:
-        """Steps of the key back to the judged one, (n,) int32: `horizon`, or −1 where there is nothing to judge."""
+        """Steps of the key back to the judged one, (n,): `horizon`, or −1 where none is judged."""
         back = np.empty(slots.size, np.int32)
         _resolve(self._steps, slots, fresh, label, self._horizon, back)
         return back
@@ -43,7 +43,7 @@ class Judged:
         self._used = self._steps.size
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _resolve(
     steps: NDArray[np.int64], slots: Slots, fresh: Flags, label: Floats, horizon: int, back: Slots
 ) -> None:
@@ -56,9 +56,9 @@ def _resolve(
         steps[slot] += 1
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def probability(logit: Floats) -> Floats:
-    """Logistic function, (n,) -> (n,); one scalar path, so that a value never depends on its place in a block."""
+    """Logistic function, (n,) -> (n,); scalar, so that a value never depends on its place in a block."""
     out = np.empty_like(logit)
     for i in range(logit.size):
         out[i] = 1.0 / (1.0 + math.exp(-logit[i]))

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from rich.text import Text
@@ -25,16 +27,17 @@ class Scale(NamedTuple):
     logarithmic: bool = False
 
     def height(self, value: float) -> float:
-        """0 at the lower edge, 1 at the upper."""
+        """0 at the lower edge, 1 at the upper; what lies beyond is at the edge."""
+        value = min(max(value, self.low), self.high)
         if self.logarithmic:
-            return math.log(max(value, 1e-300) / self.low) / math.log(self.high / self.low)
+            return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
 
 def draw(curves: Sequence[Curve], scale: Scale, points: int, width: int, height: int) -> Text:
-    """A plot of `width` by `height` characters, axis included; the x axis holds `points` values.
+    """A plot of `width` by `height` characters, axis included; `points` values fill the x axis.
 
-    Later curves lie on top. What leaves the scale is not drawn.
+    Later curves lie on top. What leaves the scale runs along its edge.
     """
     columns = max(1, width - AXIS_WIDTH)
     bits = [[0] * columns for _ in range(height)]
@@ -47,8 +50,8 @@ def draw(curves: Sequence[Curve], scale: Scale, points: int, width: int, height:
     plot = Text(no_wrap=True, end="")
     for row in range(height):
         plot.append(f"{labels.get(row, ''):>{AXIS_WIDTH - 1}}" + ("┤" if row in labels else "│"), "dim")
-        for dots, style in zip(bits[row], styles[row], strict=True):
-            plot.append(chr(0x2800 + dots) if dots else " ", style)
+        for style, cells in groupby(zip(styles[row], bits[row], strict=True), key=itemgetter(0)):
+            plot.append("".join(chr(0x2800 + dots) if dots else " " for _, dots in cells), style)
         if row < height - 1:
             plot.append("\n")
     return plot
@@ -70,10 +73,8 @@ def _dots(
         x = index / max(1, points - 1) * (width - 1)
         y = (1.0 - scale.height(value)) * (height - 1)
         here = before or (x, y)
-        steps = max(1, math.ceil(max(abs(x - here[0]), min(abs(y - here[1]), 2 * height))))
+        steps = max(1, math.ceil(max(abs(x - here[0]), abs(y - here[1]))))
         for step in range(steps + 1):
             part = step / steps
-            dot = round(here[0] + part * (x - here[0])), round(here[1] + part * (y - here[1]))
-            if 0 <= dot[0] < width and 0 <= dot[1] < height:
-                yield dot
+            yield round(here[0] + part * (x - here[0])), round(here[1] + part * (y - here[1]))
         before = (x, y)

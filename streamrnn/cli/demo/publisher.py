@@ -17,7 +17,7 @@ CLOSE_SECONDS = 5.0
 
 
 class Publisher:
-    """Sends `events` to their partitions of `topic`, `rate` a second; `published` counts those acknowledged."""
+    """Sends `events` to their partitions of `topic`, `rate` a second; counts what is `published`."""
 
     def __init__(self, bootstrap_servers: str, topic: str, events: Sequence[Event], rate: float) -> None:
         self._bootstrap_servers = bootstrap_servers

@@ -1,10 +1,10 @@
 """What the predictions topic says: how wrong every member was, week by week, and the digest of it all.
 
-Everything that the board shows about quality comes from here, that is from committed records and never from the
-worker, so that the board cannot claim what was not published.
+Everything that the board shows about quality comes from here, that is from committed records and never from
+the worker, so that the board cannot claim what was not published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from streamrnn.types import Output
 
 WEEK_SECONDS = 7 * 86_400
 RECENT_WEEKS = 13
-"""What is called recent is a quarter of a year: long enough to even out holidays, short enough to see learning."""
+"""Recent means a quarter of a year: long enough to even out holidays, short enough to see learning."""
 FEWEST = 168
 """Judged predictions from which a week's point is drawn; the first week of the stream is a few hours long."""
 
@@ -31,7 +31,7 @@ class Life(NamedTuple):
     """Input offset of the first one."""
     next: int
     """Input offset after the last one."""
-    count: int
+    events: int
 
 
 class Readings:
@@ -52,8 +52,8 @@ class Readings:
         """One record of the predictions topic; records of a partition come in order."""
         prediction = self._decoder.decode(value)
         life = self.lives.get(partition)
-        start, count = (life.start, life.count) if life else (prediction.position.offset, 0)
-        self.lives[partition] = Life(prediction.lineage, start, prediction.position.offset + 1, count + 1)
+        start, events = (life.start, life.events) if life else (prediction.position.offset, 0)
+        self.lives[partition] = Life(prediction.lineage, start, prediction.position.offset + 1, events + 1)
         self._digests.setdefault(partition, Digest()).add([Output("prediction", key, value, [])])
         self.latest[prediction.key or ""] = prediction
         if prediction.judged is not None and prediction.time is not None:
@@ -62,7 +62,7 @@ class Readings:
 
     @property
     def count(self) -> int:
-        return sum(life.count for life in self.lives.values())
+        return sum(life.events for life in self.lives.values())
 
     def digest(self, partition: int) -> str:
         """Chains key and value of every prediction of the partition, in order."""
@@ -111,11 +111,10 @@ class Readings:
         return dict(zip(self.members, means.tolist(), strict=True))
 
 
-def skill(errors: Mapping[str, float], networks: tuple[str, ...]) -> dict[str, float]:
-    """1 − error / error of the best baseline, for the mix and the networks: above 0 is worth having."""
-    learned = ("mix", *networks)
+def skill(errors: Mapping[str, float], learned: Collection[str]) -> dict[str, float]:
+    """1 − error / error of the best baseline: above 0 is worth having. `learned` are those that are none."""
     best = min((error for name, error in errors.items() if name not in learned), default=0.0)
-    return {name: 1.0 - errors[name] / best for name in learned if name in errors and best > 0.0}
+    return {name: 1.0 - error / best for name, error in errors.items()} if best > 0.0 else {}
 
 
 def _mean_over_sensors(table: Floats) -> Floats:

@@ -5,14 +5,14 @@ import select
 import sys
 import termios
 import tty
-from typing import Self
+from typing import Any, Self
 
 
 class Keys:
-    """While open, keys arrive at once and without echo; Ctrl-C stays Ctrl-C. Without a terminal, no keys come."""
+    """While open, keys arrive at once and without echo; Ctrl-C stays Ctrl-C. No terminal, no keys."""
 
     def __init__(self) -> None:
-        self._before: list[object] | None = None
+        self._before: list[Any] | None = None
 
     def __enter__(self) -> Self:
         if sys.stdin.isatty():

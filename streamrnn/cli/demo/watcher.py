@@ -1,20 +1,25 @@
-"""Reads the predictions topic as it grows: committed records only, in no consumer group."""
+"""Reads a whole topic as it grows: committed records only, in no consumer group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streamrnn.cli.demo.pedestrians import PARTITIONS
 from streamrnn.errors import TransportError
+from streamrnn.types import Record
 
 FETCH_RECORDS = 2000
+
+Fetched = Mapping[int, list[Record]]
+"""By partition, oldest first."""
 
 
 class Watcher:
     """Every committed record of a topic, from its beginning."""
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._topic = topic
         self._places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
         try:
             self._consumer = KafkaConsumer(
@@ -30,19 +35,22 @@ class Watcher:
         except KafkaError as error:
             raise TransportError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
 
-    def poll(self, seconds: float) -> list[tuple[int, bytes | None, bytes]]:
-        """(partition, key, value) of what was committed since; empty if nothing came within `seconds`."""
+    def poll(self, seconds: float) -> Fetched:
+        """What was committed since; empty if nothing came within `seconds`."""
         try:
             fetched = self._consumer.poll(timeout_ms=seconds * 1000)
         except KafkaError as error:
-            raise TransportError(f"the predictions cannot be read: {error}") from error
-        return [(p.partition, r.key, r.value) for p, records in fetched.items() for r in records]
+            raise TransportError(f"topic {self._topic} cannot be read: {error}") from error
+        return {
+            place.partition: [Record(r.offset, r.key, r.value, r.timestamp) for r in records]
+            for place, records in fetched.items()
+        }
 
-    def up_to_now(self) -> Iterator[tuple[int, bytes | None, bytes]]:
+    def up_to_now(self) -> Iterator[Fetched]:
         """Everything that is committed at this moment."""
         ends = self._consumer.end_offsets(self._places)
         while any(self._consumer.position(place) < end for place, end in ends.items()):
-            yield from self.poll(1.0)
+            yield self.poll(1.0)
 
     def close(self) -> None:
         self._consumer.close()

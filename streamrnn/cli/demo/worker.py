@@ -17,8 +17,8 @@ STOP_SECONDS = 30.0
 class Worker:
     """`streamrnn run CONFIG`, its output in `log`, its process id in a file beside it.
 
-    A worker that an earlier demo left behind (because that demo was killed itself) is ended first: two workers
-    must never share a slot.
+    A worker that an earlier demo left behind (because that demo was killed itself) is ended first: two
+    workers must never share a slot.
     """
 
     def __init__(self, config: Path, log: Path) -> None:
@@ -38,7 +38,7 @@ class Worker:
         if self.starts == 0:
             end_left_over(self._pid_file)
         with self._log.open("ab" if self.starts else "wb") as log:
-            # A session of its own: Ctrl-C in a terminal reaches the demo alone, which ends the worker in order.
+            # A session of its own: Ctrl-C reaches the demo alone, which ends the worker in order.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streamrnn", "run", str(self._config), *arguments],
                 stdin=subprocess.DEVNULL,

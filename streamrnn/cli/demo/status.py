@@ -1,0 +1,81 @@
+"""What the worker says about itself over HTTP: readiness, windows, mix weights."""
+
+import http.client
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+EVERY_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """The worker's last answer."""
+
+    ready: bool = False
+    reason: str = "starting"
+    windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By network: its window in each partition."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """By member: its share of the mix, mean over the partitions."""
+
+
+class StatusPoller:
+    """Asks twice a second, from a thread of its own. While nobody answers, `latest` keeps what was known."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+        self.latest = Status()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(EVERY_SECONDS):
+            self.latest = ask(self._port, self.latest)
+
+
+def ask(port: int, before: Status) -> Status:
+    """One question to the worker. Loopback only, so that no proxy is ever asked."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    try:
+        ready, reason = _get(connection, "/readyz")
+        answered, body = _get(connection, "/api/v1/status")
+        if not answered:
+            return Status(False, reason.strip(), before.windows, before.weights)
+        return understood(ready, reason.strip(), json.loads(body))
+    except (OSError, http.client.HTTPException, ValueError):
+        return Status(False, "does not answer", before.windows, before.weights)
+    finally:
+        connection.close()
+
+
+def understood(ready: bool, reason: str, status: Mapping[str, Any]) -> Status:
+    """What the board needs of a worker's `/api/v1/status`."""
+    partitions = sorted(status["partitions"], key=lambda partition: str(partition["partition"]))
+    windows = {
+        name: tuple(partition["windows"][name] for partition in partitions if name in partition["windows"])
+        for partition in partitions
+        for name in partition["windows"]
+    }
+    weights = {
+        name: sum(partition["weights"].get(name, 0.0) for partition in partitions) / len(partitions)
+        for partition in partitions
+        for name in partition["weights"]
+    }
+    return Status(ready, reason, windows, weights)
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> tuple[bool, str]:
+    connection.request("GET", path)
+    response = connection.getresponse()
+    return response.status == 200, response.read().decode()

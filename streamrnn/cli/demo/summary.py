@@ -1,0 +1,71 @@
+"""The demo's last words: what was learned, what was proved, what to do next."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+
+from streamrnn.cli.demo import proof, topics
+from streamrnn.cli.demo.board import Scene, members_table, plot_of_errors
+from streamrnn.cli.demo.readings import Readings
+
+PLOT_WIDTH, PLOT_ROWS = 100, 16
+
+
+class Crashed(Protocol):
+    count: int
+    back_after: float | None
+
+
+def tell(
+    console: Console, scene: Scene, compared: Sequence[proof.Compared], crashes: Sequence[Crashed]
+) -> None:
+    """Errors, and the proof."""
+    console.print(plot_of_errors(scene, min(PLOT_WIDTH, console.width), PLOT_ROWS))
+    console.print(
+        f"\n{scene.readings.count:,} events learned, one at a time. Over all of them, mean over four sensors:"
+    )
+    console.print(members_table(scene, wide=console.width >= 120, whole=True))
+    console.print()
+    for crash in crashes:
+        seconds = crash.back_after or 0.0
+        console.print(f"kill -9 after event {crash.count:,}; {seconds:.1f} s later the next one was predicted.")
+    killed = f"killed {len(crashes)} times" if len(crashes) != 1 else "killed once"
+    console.print(proof.table(compared, f"worker ({killed})"))
+
+
+def advise(console: Console, folder: Path, readings: Readings) -> None:
+    """What to do next."""
+    program = _program()
+    life = readings.lives[0]
+    snapshot = folder / "snapshots" / topics.GROUP / life.lineage / f"{topics.INPUT}-0" / f"{life.next}"
+    console.print("\nWhat next:", style="bold")
+    for command, what in (
+        ("make demo", "again, with a new model; key k kills the worker"),
+        ("make demo ARGS=--crash", "the same, killed half way"),
+        ("make demo ARGS=--follow", "keeps Kafka and the service up at the end"),
+        (f"{program} inspect {snapshot}", "what a snapshot holds"),
+        (f"{program} try FILE --predict FIELD", "your own CSV or JSON Lines file, in seconds"),
+        (f"{program} init FILE --predict FIELD", "a configuration to begin with"),
+    ):
+        console.print(f"  {command}\n      {what}", soft_wrap=True, markup=False)
+
+
+def addresses(console: Console, bootstrap_servers: str, port: int, config: Path) -> None:
+    """Where to find what goes on running."""
+    console.print(f"\nThe service goes on at http://127.0.0.1:{port} until Ctrl-C:", style="bold")
+    for path in ("/api/v1/status", "/metrics", "/readyz"):
+        console.print(f"  curl http://127.0.0.1:{port}{path}", soft_wrap=True)
+    console.print(
+        f"  Kafka: {bootstrap_servers}, topics {', '.join(topics.ALL)}; configuration: {config}",
+        soft_wrap=True,
+    )
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    return "streamrnn" if shutil.which("streamrnn") else os.path.relpath(sys.argv[0])

@@ -24,7 +24,13 @@ class FileSink:
 
     def __init__(self, path: Path, dead_letters: Path | None = None) -> None:
         self._predictions = _Appended(path)
-        self._dead_letters = None if dead_letters is None else _Appended(dead_letters)
+        self._dead_letters: _Appended | None = None
+        if dead_letters is not None:
+            try:
+                self._dead_letters = _Appended(dead_letters)
+            except TransportError:
+                self._predictions.close()
+                raise
 
     def publish(
         self,
@@ -56,10 +62,14 @@ class _Appended:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("a+b")
+        except OSError as error:
+            raise TransportError(f"{path} cannot be opened for appending: {error}") from error
+        try:
             durable.sync_folder(path.parent)
             self._mend()
         except OSError as error:
-            raise TransportError(f"{path} cannot be opened for appending: {error}") from error
+            self._file.close()
+            raise TransportError(f"{path} cannot be appended to: {error}") from error
 
     def append(self, lines: Iterable[bytes]) -> None:
         content = b"".join(lines)
@@ -73,7 +83,10 @@ class _Appended:
             raise TransportError(f"{self._path} cannot be written: {error}") from error
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise TransportError(f"{self._path} cannot be written: {error}") from error
 
     def _mend(self) -> None:
         """End the last line, or remove it if it was cut short; refuse a file that is not one of objects."""

@@ -1,7 +1,7 @@
 """`streamrnn try`: what would learning bring on this file? An answer in seconds."""
 
 import shlex
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,5 +41,24 @@ def try_(
     with progress_bar() as progress:
         learner, outcome = pass_through(config, file, progress=progress, most=rows)
     out.print(verdict(learner, outcome, out))
-    wish = f"{shlex.quote(str(file))} --predict {shlex.quote(predict or '')}"
-    out.print(f"\nNext: streamrnn init {wish} -o config.yaml", style="dim", markup=False, soft_wrap=True)
+    again = {
+        "predict": predict,
+        "key": key,
+        "time": time,
+        "horizon": horizon,
+        "season": season,
+        "ignore": ignore,
+    }
+    wish = _as_options({**again, "zone": zone if zone != "UTC" else None})
+    next_step = f"streamrnn init {shlex.quote(str(file))} {wish} -o config.yaml"
+    out.print(f"\nNext: {next_step}", style="dim", markup=False, soft_wrap=True)
+
+
+def _as_options(given: dict[str, Any]) -> str:
+    pairs = [
+        (name, value)
+        for name, values in given.items()
+        if values is not None
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in pairs)

@@ -1,0 +1,88 @@
+"""First contact: `try` and `init`."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from streamrnn.config import load
+from tests.cli.conftest import NETWORKS, ROWS, Run
+
+
+def test_try_needs_a_file_and_a_field_and_gives_a_verdict(run: Run, stream: Path) -> None:
+    code, out, err = run("try", stream, "--predict", "y", "--set", NETWORKS)
+    assert (code, err) == (0, "")
+    assert "key: sensor (2 streams by the look of it" in out
+    assert f"{ROWS} rows in" in out and "events/s" in out
+    assert all(f"\n{name} " in out for name in ("mix", "small", "last", "mean"))
+    assert "of the best simple rule" in out
+    assert "Next: streamrnn init" in out
+
+
+def test_try_takes_csv_and_gzip(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    rows = "".join(f"{i / 7:.3f},{i * 37 % 11},{i % 5}\n" for i in range(200))
+    path.write_bytes(gzip.compress(("x,z,y\n" + rows).encode()))
+    code, out, _ = run("try", path, "--predict", "y", "--horizon", 1, "--set", NETWORKS, "--rows", 150)
+    assert code == 0
+    assert "150 rows in" in out
+
+
+def test_the_next_step_repeats_what_was_asked(run: Run, stream: Path) -> None:
+    wishes = ("--predict", "y", "--horizon", 2, "--season", 12, "--key", "sensor")
+    _, out, _ = run("try", stream, *wishes, "--set", NETWORKS)
+    assert f"streamrnn init {stream} --predict y --key sensor --horizon 2 --season 12 -o config.yaml" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("absent.csv", "--predict", "y"), 3, "absent.csv cannot be read"),
+        (
+            ("{stream}",),
+            3,
+            "say what to predict with --predict FIELD; the file has sensor (text), x (number)",
+        ),
+        (
+            ("{stream}", "--predict", "yy"),
+            3,
+            "--predict yy: the file has no such field; it has sensor (text)",
+        ),
+        (("{stream}", "--predict", "y", "--zone", "Mars"), 3, "--zone Mars: unknown time zone"),
+    ],
+)
+@pytest.mark.parametrize("command", ["try", "init"])
+def test_a_mistake_is_one_line_and_an_exit_code(
+    run: Run, stream: Path, command: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    found, out, err = run(command, *(argument.format(stream=stream) for argument in arguments))
+    assert (found, out) == (code, "")
+    assert said in err and err.count("\n") == 1
+
+
+def test_try_names_a_mistaken_override(run: Run, stream: Path) -> None:
+    code, out, err = run("try", stream, "--predict", "y", "--set", "networks.0.hiden=3")
+    assert (code, out, err) == (2, "", "--set: networks.0.hiden: unknown; did you mean hidden?\n")
+
+
+def test_init_writes_what_try_uses_and_replay_takes(run: Run, stream: Path, tmp_path: Path) -> None:
+    path = tmp_path / "first.yaml"
+    code, out, err = run("init", stream, "--predict", "y", "--key", "sensor", "-o", path)
+    assert (code, out) == (0, "")
+    assert f"next: streamrnn replay {path} --input {stream}" in err
+    assert load(path).key == "sensor"
+    assert "# Inferred from rows.jsonl" in path.read_text()
+    assert run("replay", path, "--input", stream, "--set", NETWORKS)[0] == 0
+
+
+def test_init_prints_where_no_file_is_named_and_never_writes_over_one_unasked(
+    run: Run, stream: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run("init", stream, "--predict", "y")
+    path = tmp_path / "first.yaml"
+    path.write_text(out)
+    assert code == 0 and load(path).key == "sensor"
+    code, _, err = run("init", stream, "--predict", "y", "-o", path)
+    assert code == 2 and err == f"{path} is there already; say --force to write over it\n"
+    assert run("init", stream, "--predict", "x", "-o", path, "--force")[0] == 0
+    assert "forecast: x" in path.read_text() or "regression: x" in path.read_text()

@@ -12,7 +12,8 @@ from them, with its w and its u.
 
 For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For numbers L is the squared error
 over the mix's own recent mean squared error in that key, at most BOUND; with η = 1/2 this is Bayes' rule
-for errors that are normal with that variance.
+for independent errors that are normal with that variance. The errors of forecasts h ahead overlap and
+are not independent: η = 1/2 / √h.
 
 The compiled functions of this file call only each other: numba's cache notices an edit of the file that
 a function stands in, not of one that it imports from.
@@ -27,7 +28,7 @@ from numba import njit
 from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, copies, load_into, named
 
 RATE = 0.5
-"""η for numbers."""
+"""η for numbers one event ahead."""
 SHARE = 0.1
 """α."""
 MEMORY = 1 - 1 / 500
@@ -83,6 +84,7 @@ class Mix:
         if not enabled and networks == 0:
             raise ValueError("without a mix there must be a network to publish")
         self._binary = binary
+        self._rate = RATE / max(horizon, 1) ** 0.5
         self._enabled = enabled
         self._table = Table(
             "mix",
@@ -143,6 +145,7 @@ class Mix:
             weights,
             self._table.arrays,
             self.stream,
+            self._rate,
             self._binary,
             self._enabled,
         )
@@ -168,6 +171,7 @@ def _answer(
     weights: Floats,
     key: MixMemory,
     stream: MixStream,
+    rate: float,
     binary: bool,
     enabled: bool,
 ) -> None:
@@ -186,15 +190,15 @@ def _answer(
         losses[i, :] = np.nan
         if horizon > 0 and back[i] > 0:
             judged[i, :] = key.pending[k, (t - back[i]) % horizon]
-            _judge(label[i], k, judged[i], losses[i], key, stream, binary, enabled)
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, binary, enabled)
         _replace(members[i], stream.replaced, binary)
-        _mix(key.weights[k], members[i], answers[i], binary)
+        _mix(key.weights[k], members[i], answers[i])
         weights[i, :] = key.weights[k]
         if horizon > 0:
             key.pending[k, t % horizon] = answers[i]
         elif back[i] == 0:
             judged[i, :] = answers[i]
-            _judge(label[i], k, judged[i], losses[i], key, stream, binary, enabled)
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, binary, enabled)
         key.steps[k] = t + 1
 
 
@@ -209,12 +213,12 @@ def _replace(members: Floats, replaced: Ints, binary: bool) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _mix(weights: Floats, members: Floats, answers: Floats, binary: bool) -> None:
+def _mix(weights: Floats, members: Floats, answers: Floats) -> None:
     mixed = 0.0
     for m in range(len(members)):
         mixed += weights[m] * members[m]
         answers[1 + m] = members[m]
-    answers[0] = min(mixed, 1.0) if binary else mixed  # the weights' sum may round to above 1
+    answers[0] = mixed
 
 
 @njit(cache=True, error_model="numpy")
@@ -225,6 +229,7 @@ def _judge(
     losses: Floats,
     key: MixMemory,
     stream: MixStream,
+    rate: float,
     binary: bool,
     enabled: bool,
 ) -> None:
@@ -238,7 +243,7 @@ def _judge(
         key.heft[k] = FADE * key.heft[k] + 1.0
         key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
     if enabled:
-        _learn(y, key.spread[k], judged, losses, key.weights[k], binary)
+        _learn(y, key.spread[k], judged, losses, key.weights[k], rate, binary)
         _remember(key.weights[k], stream.usual, stream.service, 0)
         _remember(key.weights[k], key.usual[k], key.service, k)
         _share(key.weights[k], key.usual[k])
@@ -251,7 +256,9 @@ def _likelihood(y: float, p: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _learn(y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, binary: bool) -> None:
+def _learn(
+    y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, binary: bool
+) -> None:
     """Equation (1)."""
     total = 0.0
     for m in range(len(weights)):
@@ -259,7 +266,7 @@ def _learn(y: float, spread: float, judged: Floats, losses: Floats, weights: Flo
             weights[m] *= _likelihood(y, judged[1 + m])
         else:
             squared = losses[1 + m] * losses[1 + m]
-            weights[m] *= np.exp(-RATE * (squared / spread if squared < BOUND * spread else BOUND))
+            weights[m] *= np.exp(-rate * (squared / spread if squared < BOUND * spread else BOUND))
         total += weights[m]
     for m in range(len(weights)):
         weights[m] /= total

@@ -135,7 +135,8 @@ class NaiveMixture:
             losses = np.abs(y - judged)
             key.squares.append(losses[0] ** 2)
             fading = FADE ** np.arange(len(key.squares))[::-1]
-            scaled = RATE * np.minimum(losses[1:] ** 2 / np.average(key.squares, weights=fading), BOUND)
+            rate = RATE / np.sqrt(max(self.horizon, 1))
+            scaled = rate * np.minimum(losses[1:] ** 2 / np.average(key.squares, weights=fading), BOUND)
         if self.enabled:
             w = key.weights * np.exp(-scaled)
             w /= w.sum()

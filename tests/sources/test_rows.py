@@ -119,7 +119,8 @@ def parsed(cell: str) -> object:
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8).filter(
     lambda text: not rows._LOOSE_NUMBER.fullmatch(text.strip())
 )
-TABLE = st.lists(st.tuples(*[st.one_of(st.sampled_from(NUMBERS), TEXT)] * 3), max_size=12)
+AWKWARD = st.sampled_from([*NUMBERS, "x\ny", '"', 'a"\n"b', ",", ";\n", "\t", ""])
+TABLE = st.lists(st.tuples(*[st.one_of(AWKWARD, TEXT)] * 3), max_size=12)
 
 
 @given(table=TABLE, cuts=st.lists(st.integers(0, 400), max_size=5), delimiter=st.sampled_from(",;\t"))

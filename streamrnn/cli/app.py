@@ -6,6 +6,7 @@ import typer
 
 import streamrnn
 from streamrnn.cli import broker, config, gradcheck, init, inspect, produce, replay, run, try_
+from streamrnn.cli.demo import demo
 
 app = typer.Typer(
     help="Recurrent networks that learn from a stream while it flows, event by event.",
@@ -37,6 +38,7 @@ def options(
     pass
 
 
+app.command("demo", rich_help_panel=_FIRST)(demo)
 app.command("try", rich_help_panel=_FIRST)(try_.try_)
 app.command("init", rich_help_panel=_FIRST)(init.init)
 app.command("replay", rich_help_panel=_FIRST)(replay.replay)

@@ -1,4 +1,4 @@
-"""Making a batch durable exactly once: publish; where that fails, the committed position says what happened."""
+"""Making a batch durable exactly once: publish; if that fails, the committed position says what happened."""
 
 import itertools
 import logging
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from streamrnn.errors import DeliveryUncertain, Fenced, TransportError
+from streamrnn.service.meter import Meter
 from streamrnn.service.signals import Stopping
 from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.base import Sink
@@ -16,12 +17,12 @@ from streamrnn.types import Commit, Output, Partition
 
 log = logging.getLogger(__name__)
 
-Verdict = Literal["done", "again", "unknown"]
+Verdict = Literal["done", "sent_again", "dropped"]
 
 Answer = TypeVar("Answer")
 
 MOST_ATTEMPTS = 30
-"""How often one batch is sent, with the committed position read in between, before a restart has to do better."""
+"""How often one batch is sent, its position read in between, before a restart has to do better."""
 RETRY_SECONDS = 0.5
 ANSWER_SECONDS = 5.0
 """How long one question for a committed position may take; it is asked again until it is answered."""
@@ -73,17 +74,19 @@ class Delivery:
         attend: Callable[[], tuple[set[Partition], object | None]],
         pulse: Pulse,
         stopping: Stopping,
+        meter: Meter,
     ) -> None:
         self._source = source
         self._sink = sink
         self._attend = attend
         self._pulse = pulse
         self._stopping = stopping
+        self._meter = meter
         self.trouble = ""
         """Why the batch under way is not through yet; empty while all is well."""
 
     def deliver(self, batch: Batch, membership: object | None) -> set[Partition]:
-        """The partitions whose part of the batch is durable; the others' learners must be dropped and restored.
+        """The partitions whose part of the batch is durable; the others' learners must be restored.
 
         The exception of a failed publish never decides. After it, what was open is aborted and the committed
         position says what happened: at the batch's end, done; at its start and still held here, the same
@@ -103,7 +106,7 @@ class Delivery:
             self._stopping.wait(min(0.05 * attempt, 2.0))
             verdicts, membership = self._settle(batch)
             done |= {at for at, verdict in verdicts.items() if verdict == "done"}
-            batch = batch.only(at for at, verdict in verdicts.items() if verdict == "again")
+            batch = batch.only(at for at, verdict in verdicts.items() if verdict == "sent_again")
             if not batch:
                 break
         self.trouble = ""
@@ -127,17 +130,19 @@ class Delivery:
         self._until_it_answers("recover", self._sink.recover)
         now = {at: self._until_it_answers("committed", self._ask(at)) for at in batch.ends}
         held, membership = self._attend()
-        return {at: self._verdict(at, batch, commit, held) for at, commit in now.items()}, membership
+        verdicts = {at: self._verdict(at, batch, commit, held) for at, commit in now.items()}
+        self._meter.doubted(verdicts.values())
+        return verdicts, membership
 
     def _verdict(self, at: Partition, batch: Batch, now: Commit | None, held: set[Partition]) -> Verdict:
         if now == batch.ends[at]:
             return "done"
         if now == batch.starts[at] and at in held:
-            return "again"
+            return "sent_again"
         log.warning(
             "%s: committed at %s, which is not this batch's end: restoring it", at, now and now.offset
         )
-        return "unknown"
+        return "dropped"
 
     def _ask(self, partition: Partition) -> Callable[[], Commit | None]:
         return lambda: self._source.committed(partition, ANSWER_SECONDS)

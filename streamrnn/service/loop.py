@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamrnn.errors import Fenced
 from streamrnn.service.delivery import Batch, Delivery
+from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
 from streamrnn.service.signals import Stopping
+from streamrnn.service.view import View
 from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.base import Sink
 from streamrnn.sources.base import Source
@@ -44,21 +46,23 @@ class Loop:
         sink: Sink,
         partitions: Partitions,
         limits: Limits,
+        meter: Meter,
+        view: View,
         *,
-        pulse: Pulse | None = None,
-        stopping: Stopping | None = None,
-        report: Callable[["Loop"], None] | None = None,
+        pulse: Pulse,
+        stopping: Stopping,
     ) -> None:
         self.source = source
         self.sink = sink
         self.partitions = partitions
-        self.stopping = stopping or Stopping()
-        self.pulse = pulse or Pulse()
-        self.delivery = Delivery(source, sink, self._attend, self.pulse, self.stopping)
+        self.stopping = stopping
+        self.pulse = pulse
+        self.delivery = Delivery(source, sink, self._attend, pulse, stopping, meter)
         self.learned = 0
         """New records that were learned, published and committed."""
         self._limits = limits
-        self._report = report or (lambda loop: None)
+        self._meter = meter
+        self._view = view
         self._last_record = time.monotonic()
         self._outside_since: float | None = None
 
@@ -70,17 +74,19 @@ class Loop:
             self._deliver(self.partitions.awaken(), membership)
             self.partitions.watch_logs()
             self.partitions.save_due(self._limits.snapshot_every)
-            self._report(self)
+            self._view.renew(self)
         self.partitions.save_all()
 
     def _poll(self, seconds: float) -> tuple[Mapping[Partition, Sequence[Record]], object | None]:
         """What came, and the proof of who held it: taken right after the poll, so that a zombie is fenced."""
-        self.pulse.beat()
+        start = time.monotonic()
         with self.pulse.calling("poll"):
             records = self.source.poll(seconds, self._limit())
         membership = self._membership()
+        now = time.monotonic()
+        self._meter.polled(now - start, records)
         if records:
-            self._last_record = time.monotonic()
+            self._last_record = now
         self.partitions.follow(self.source.changes())
         if membership is _OUTSIDE:
             self.partitions.lose_all()
@@ -112,10 +118,12 @@ class Loop:
     def _deliver(self, batch: Batch, membership: object | None) -> None:
         if not batch:
             return
-        records = {at: len(outputs) for at, outputs in batch.outputs.items()}
+        start, outputs = time.monotonic(), dict(batch.outputs)
         done = self.delivery.deliver(batch, membership)
         self.partitions.confirm(batch, done)
-        self.learned += sum(count for at, count in records.items() if at in done)
+        if outputs := {at: answers for at, answers in outputs.items() if at in done}:
+            self.learned += sum(map(len, outputs.values()))
+            self._meter.delivered(outputs, time.monotonic() - start)
 
     def _limit(self) -> int:
         most = self._limits.max_records

@@ -41,6 +41,38 @@ class Learner(Protocol):
         ...
 
 
+class Names(NamedTuple):
+    """What series and figures are called."""
+
+    networks: Sequence[str]
+    members: Sequence[str]
+    """Networks, then baselines."""
+    reasons: Sequence[str]
+    """Why records may be bad."""
+
+
+class Tally(NamedTuple):
+    """What one network is and did since its lineage began."""
+
+    window: int
+    rate: float
+    gradient_norm: float
+    updates: int
+    clipped: int
+    skipped: int
+    replaced: int
+
+
+class Figures(NamedTuple):
+    """How a learner does, as plain values."""
+
+    counts: Mapping[str, int] = {}
+    quality: Mapping[str, Mapping[str, float]] = {}
+    """By "mix" and each member."""
+    weights: Mapping[str, float] = {}
+    networks: Mapping[str, Tally] = {}
+
+
 class Difference(NamedTuple):
     """How today's configuration differs from the one that a snapshot was learned with."""
 
@@ -58,6 +90,13 @@ class Models(Protocol):
         """Today's."""
         ...
 
+    @property
+    def names(self) -> Names: ...
+
     def make(self, lineage: str, configuration: Configuration) -> Learner: ...
 
     def difference(self, then: Configuration) -> Difference: ...
+
+    def describe(self, learner: Any) -> Figures:
+        """Changes nothing; called about once a second."""
+        ...

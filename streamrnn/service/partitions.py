@@ -4,21 +4,25 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from streamrnn.errors import TransportError
 from streamrnn.service import restore
 from streamrnn.service.delivery import ANSWER_SECONDS, RETRY_SECONDS, Batch
+from streamrnn.service.meter import Meter
 from streamrnn.service.model import Configuration, Learner, Models
 from streamrnn.service.progress import Progress
 from streamrnn.service.vault import Vault
 from streamrnn.sources.base import Changes, Source
-from streamrnn.types import Bounds, Commit, Partition, Record
+from streamrnn.types import Bounds, Commit, Output, Partition, Record
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+
+PROCESSED = "processed_at"
+"""Header of everything published: milliseconds since 1970, when it was learned."""
 
 Stage = Literal["waiting", "beginning", "restoring", "live"]
 
@@ -57,6 +61,10 @@ class Life:
     """Why the last look failed."""
     bounds: Bounds | None = None
     """What the log held when it was last asked."""
+    lag: int | None = None
+    """Offsets that were still to be read then, up to the last stable one."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was assigned, by the monotonic clock."""
 
     @property
     def settled(self) -> bool:
@@ -82,6 +90,7 @@ class Partitions:
         source: Source,
         vault: Vault,
         models: Models,
+        meter: Meter,
         *,
         reset: bool = False,
         accept_inexact: bool = False,
@@ -90,6 +99,7 @@ class Partitions:
         self._source = source
         self._vault = vault
         self._models = models
+        self._meter = meter
         self._reset = reset
         self._accept_inexact = accept_inexact
         self._new_lineage = new_lineage or _new_lineage
@@ -108,6 +118,7 @@ class Partitions:
 
     def follow(self, changes: Changes) -> None:
         """Let go of what is gone, take in what is new (it is paused and waits)."""
+        self._meter.moved(changes)
         for partition in changes.lost:
             if self._lives.pop(partition, None):
                 log.warning("%s was lost: another worker goes on from its committed position", partition)
@@ -178,6 +189,7 @@ class Partitions:
         restored = restore.restore(
             life.partition, commit, bounds, self._vault, self._models, accept_inexact=self._accept_inexact
         )
+        self._meter.passed_over(life.partition, restored.saved.passed_over)
         life.stage = "restoring"
         life.lineage = restored.goal.progress.lineage
         life.learner, life.goal = restored.learner, restored.goal
@@ -195,7 +207,7 @@ class Partitions:
         self._source.resume([life.partition])
 
     def watch_logs(self) -> None:
-        """Every few seconds, see what the log holds. Raises RecoveryError if the position is no longer in it."""
+        """Every few seconds, see what the log holds. Raises RecoveryError if the position is not in it."""
         now = time.monotonic()
         for life in self:
             if life.flows and now >= life.look_after:
@@ -206,12 +218,15 @@ class Partitions:
                     life.away = f"the broker does not answer: {error}"
                 else:
                     life.away = ""
-                    restore.within(life.partition, life.position, life.bounds)
+                    read = max(life.position, self._source.position(life.partition))
+                    life.lag = max(0, life.bounds.stable - read)
+                    restore.within(life.partition, read, life.bounds)
 
     def _enliven(self, life: Life) -> None:
         life.stage, life.reason = "live", ""
         life.goal = None
         life.save_after = time.monotonic()
+        self._meter.went_live(life.partition, time.monotonic() - life.since)
 
     # --- learning ---------------------------------------------------------------------------------------
 
@@ -236,6 +251,7 @@ class Partitions:
         if old:
             life.answering().learn(old, life.partition)
             life.position = old[-1].offset + 1
+            self._meter.replayed(life.partition, len(old))
         if len(old) < len(block):
             self._reach(life, life.goal)
         return block[len(old) :]
@@ -262,7 +278,10 @@ class Partitions:
         life.learner.load(old.state())
 
     def _learn(self, life: Life, block: Sequence[Record], batch: Batch) -> None:
+        start = time.perf_counter()
         outputs = life.answering().learn(block, life.partition)
+        self._meter.learned(life.partition, block, time.perf_counter() - start)
+        _stamp(outputs)
         life.position = block[-1].offset + 1
         batch.add(life.partition, life.committed, self._commit_of(life), outputs)
 
@@ -295,7 +314,7 @@ class Partitions:
                 self._save_now(life)
 
     def _offer(self, life: Life) -> bool:
-        """Snapshot, off the hot path, a learner that is at its committed position and ahead of its snapshot."""
+        """Snapshot, off the hot path, a learner that is where it is committed and ahead of its snapshot."""
         if not life.settled or life.saved >= life.position:
             return False
         return self._vault.offer(*self._snapshot(life))
@@ -313,10 +332,18 @@ class Partitions:
             life = self._lives.get(Partition(manifest.topic, manifest.partition))
             if life and life.lineage == manifest.lineage:
                 life.saved, life.saved_at = max(life.saved, manifest.offset), manifest.created
+                self._meter.saved(life.partition, written)
 
     def _commit_of(self, life: Life) -> Commit:
         learner = life.answering()
         return Progress(life.lineage, learner.events, learner.digest).at(life.position)
+
+
+def _stamp(outputs: Sequence[Output]) -> None:
+    """Processing time is a header: it is no part of what is the same bit for bit."""
+    header = (PROCESSED, str(time.time_ns() // 1_000_000).encode())
+    for output in outputs:
+        output.headers.append(header)
 
 
 def _new_lineage() -> str:

@@ -1,7 +1,7 @@
 """How a learner comes to life: by a genesis, or from the newest sound snapshot and a replay.
 
-Every way in which the log, the snapshots and the committed position can disagree ends here, in a RecoveryError
-that says what the user may do.
+Every way in which log, snapshots and committed position can disagree ends here, in an error that says what
+the user may do.
 """
 
 import logging
@@ -73,9 +73,9 @@ def restore(
     if start < min(bounds.begin, commit.offset):
         if not accept_inexact:
             raise RecoveryError(
-                f"{partition}: the log begins at {bounds.begin}, but snapshot {saved.name} has to be continued "
-                f"from {start}: the records between are gone (retention). --accept-inexact goes on without them; "
-                f"{RESET}"
+                f"{partition}: the log begins at {bounds.begin}, but snapshot {saved.name} has to be "
+                f"continued from {start}: the records between are gone (retention). --accept-inexact goes on "
+                f"without them; {RESET}"
             )
         start = bounds.begin
     learner = models.make(progress.lineage, saved.configuration)
@@ -88,8 +88,9 @@ def check(partition: Partition, learner: Learner, goal: Goal, *, accept_inexact:
     if (learner.events, learner.digest) == (goal.progress.events, goal.progress.digest):
         return True
     found = (
-        f"{partition}: at offset {goal.offset}, {goal.progress.events} events with digest {goal.progress.digest} "
-        f"were committed, but the replay gave {learner.events} events with digest {learner.digest}"
+        f"{partition}: at offset {goal.offset}, {goal.progress.events} events with digest "
+        f"{goal.progress.digest} were committed, but the replay gave {learner.events} events with digest "
+        f"{learner.digest}"
     )
     if not accept_inexact:
         raise RecoveryError(
@@ -104,13 +105,13 @@ def within(partition: Partition, position: int, bounds: Bounds) -> None:
     """Raises RecoveryError if the log, as it is now, does not reach from `position` on."""
     if bounds.begin > position:
         raise RecoveryError(
-            f"{partition}: the log begins at {bounds.begin}, after the position {position}: records were deleted "
-            f"before they were learned (retention). {RESET}"
+            f"{partition}: the log begins at {bounds.begin}, after the position {position}: records were "
+            f"deleted before they were learned (retention). {RESET}"
         )
     if bounds.end < position:
         raise RecoveryError(
-            f"{partition}: the log ends at {bounds.end}, before the position {position}: the topic was made anew, "
-            f"or lost records. {RESET}"
+            f"{partition}: the log ends at {bounds.end}, before the position {position}: the topic was made "
+            f"anew, or lost records. {RESET}"
         )
 
 
@@ -118,7 +119,7 @@ def _progress(partition: Partition, commit: Commit) -> Progress:
     progress = Progress.of(commit)
     if progress is None:
         raise RecoveryError(
-            f"{partition}: the group's position {commit.offset} was not committed by streamrnn: choose a group "
-            f"of its own, or {RESET}"
+            f"{partition}: the group's position {commit.offset} was not committed by streamrnn: choose a "
+            f"group of its own, or {RESET}"
         )
     return progress

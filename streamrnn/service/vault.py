@@ -28,6 +28,8 @@ class Saved(NamedTuple):
     configuration: Configuration
     kernel_hash: str
     state: State
+    passed_over: int
+    """Newer ones that are damaged."""
 
 
 class Vault:
@@ -76,6 +78,7 @@ class Vault:
             manifest.configuration,
             manifest.kernel_hash,
             found.snapshot.arrays,
+            len(found.skipped),
         )
 
     def _nothing(self, lineage: str, partition: Partition, offset: int, damaged: list[str]) -> str:

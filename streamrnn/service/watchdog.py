@@ -51,9 +51,9 @@ class Pulse:
 class Watchdog:
     """Ends the process with the exit code of StuckError when the loop is stuck although the broker answers.
 
-    Restarting is the cure because recovery is exact; while the broker is away it would cure nothing, so nothing
-    is ended then. Patience is counted in looks of this thread, not on a clock: a process that was stopped, or a
-    machine that slept, finds its watchdog as far as it was.
+    Restarting is the cure because recovery is exact; while the broker is away it would cure nothing, so
+    nothing is ended then. Patience is counted in looks of this thread, not on a clock: a process that was
+    stopped, or a machine that slept, finds its watchdog as far as it was.
     """
 
     def __init__(
@@ -66,7 +66,10 @@ class Watchdog:
         look: float = 2.0,
         end: Callable[[str], None] | None = None,
     ) -> None:
-        """`answers(seconds)`: the broker answers within them. `still`: longest silence [s]; `call`: longest call [s]."""
+        """`answers(seconds)`: the broker answers within them.
+
+        `still`, `call`: the longest silence and the longest client call [s]; `look`: how often it looks [s].
+        """
         self._pulse = pulse
         self._answers = answers
         self._still_looks = max(1, round(still / look))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamrnn.errors import InputError, SnapshotError
-from streamrnn.service.model import Difference, State
+from streamrnn.service.model import Difference, Figures, Names, State, Tally
 from streamrnn.types import Output, Partition, Record
 
 PLAIN = {"rate": 0.1, "size": 4}
@@ -38,9 +38,7 @@ class StandIn:
             self._bad += 1
             if self._bad > self._most_bad:
                 raise InputError(f"{self._bad} bad records in a row") from None
-            return self._chain(
-                Output("dead_letter", record.key, record.value, [("offset", b"%d" % record.offset)])
-            )
+            return self._chain(Output("dead_letter", record.key, record.value, [("reason", b"no_number")]))
         self._bad = 0
         self.events += 1
         prediction = float(np.sin(self._weights).sum())
@@ -78,6 +76,8 @@ class StandIns:
     def __init__(self, configuration: Mapping[str, Any] = PLAIN) -> None:
         self.configuration = configuration
 
+    names = Names(["net"], ["net", "last"], ["no_number"])
+
     def make(self, lineage: str, configuration: Mapping[str, Any]) -> StandIn:
         return StandIn(lineage, configuration)
 
@@ -87,3 +87,12 @@ class StandIns:
             return "" if then[name] == now else f"{name}: {then[name]} -> {now}"
 
         return Difference(refused=changed("size"), taken_over=changed("rate"))
+
+    def describe(self, learner: StandIn) -> Figures:
+        losses = {"count": learner.events, "recent": 1.0}
+        return Figures(
+            counts={"events": learner.events, "labelled": learner.events, "keys": 1, "evicted_keys": 0},
+            quality={name: losses for name in ("mix", "net", "last")},
+            weights={"net": 0.5, "last": 0.5},
+            networks={"net": Tally(1, 0.1, 1.0, learner.events, 0, 0, 0)},
+        )

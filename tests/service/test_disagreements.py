@@ -164,7 +164,7 @@ def test_an_inexact_recovery_that_is_accepted_goes_on_and_is_exact_from_there(tm
     assert len(world.outputs("out", partition)) == published + 3
     _more(world)
     world.worker().run()
-    twin, outputs = world.twin(partition)
+    _, outputs = world.twin(partition)
     said = [(output.key, output.value) for output in outputs if output.kind == "prediction"]
     assert world.outputs("out", partition)[-6:] == said[-6:]
 

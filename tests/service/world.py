@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from streamrnn.config.models import Keep
 from streamrnn.service.loop import Limits, Loop
+from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
 from streamrnn.service.progress import Progress
+from streamrnn.service.signals import Stopping
 from streamrnn.service.vault import Vault
+from streamrnn.service.view import View
+from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.memory import MemorySink
 from streamrnn.snapshots.store import Store
 from streamrnn.sources.memory import MemoryLog, MemorySource
+from streamrnn.telemetry import Telemetry
 from streamrnn.types import Output, Partition
 
 from .standin import PLAIN, StandIn, StandIns
@@ -95,16 +101,22 @@ class World:
         source = MemorySource(self.log, "in", GROUP, slot, assigned)
         sink = MemorySink(self.log, "out", "dead", f"{GROUP}-{slot}", transactional=self.transactional)
         vault = Vault(self.store, Keep(latest=2, hourly=0, daily=0))
+        models, pulse = StandIns(configuration), Pulse()
+        self.registry = CollectorRegistry()
+        meter = Meter(Telemetry(self.registry, {"streamrnn": "test"}), models.names)
+        self.view = View(pulse, models, meter, {"slot": slot})
         partitions = Partitions(
             calls.around(source, "poll membership changes committed bounds seek resume commit"),
             calls.around(vault, "lives start newest save offer written"),
-            StandIns(configuration),
+            models,
+            meter,
             reset=reset,
             accept_inexact=accept_inexact,
             new_lineage=lambda: next(self._names),
         )
         limits = Limits(batch=batch, snapshot_every=every, max_records=max_records)
-        return Loop(source, calls.around(sink, "publish recover"), partitions, limits)
+        sink = calls.around(sink, "publish recover")
+        return Loop(source, sink, partitions, limits, meter, self.view, pulse=pulse, stopping=Stopping())
 
     # --- what goes wrong --------------------------------------------------------------------------------
 

@@ -51,9 +51,23 @@ def affine(weights: Matrix, inputs: Matrix, t: int, out: Matrix, row: int) -> No
 @jit
 def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None:
     """out += W δ for the deltas of step t: what the outputs ask of each input (the bias row has none)."""
-    m = deltas.shape[1]
-    for j in range(out.shape[0]):
-        total = like(out[j], 0.0)
+    n, m = out.shape[0], deltas.shape[1]
+    whole = n - n % 4
+    for j in range(0, whole, 4):  # four sums share each delta that is read
+        s0 = like(out[0], 0.0)
+        s1, s2, s3 = s0, s0, s0
+        for i in range(m):
+            delta = deltas[t, i]
+            s0 += weights[j, i] * delta
+            s1 += weights[j + 1, i] * delta
+            s2 += weights[j + 2, i] * delta
+            s3 += weights[j + 3, i] * delta
+        out[j] += s0
+        out[j + 1] += s1
+        out[j + 2] += s2
+        out[j + 3] += s3
+    for j in range(whole, n):
+        total = like(out[0], 0.0)
         for i in range(m):
             total += weights[j, i] * deltas[t, i]
         out[j] += total
@@ -63,36 +77,74 @@ def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None
 def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> Any:
     """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for the bias row; returns Σ gradient².
 
-    Row by row, so that a row of the gradient stays in the nearest cache while all steps are added to it, eight
-    steps at a time: as many streams as the compiler still proves apart.
+    Eight steps at a time: as many streams of deltas as the compiler still proves apart from the gradient.
     """
     if steps == 1:
         return _outer(gradient, inputs, deltas)
-    d, m = inputs.shape[1], deltas.shape[1]
-    whole = steps - steps % 8
+    rows, m = gradient.shape
     total = like(gradient[0, 0], 0.0)
-    for j in range(d + 1):
+    for j in range(rows):
         for i in range(m):
             gradient[j, i] = like(total, 0.0)
-        for t in range(0, whole, 8):
+    eights = steps - steps % 8
+    fours = steps - steps % 4
+    for t in range(0, eights, 8):
+        for j in range(rows):
             _add_eight(gradient, inputs, deltas, j, t)
-        for t in range(whole, steps):
-            x = inputs[t, j] if j < d else like(total, 1.0)
+    for t in range(eights, fours, 4):
+        for j in range(rows):
+            _add_four(gradient, inputs, deltas, j, t)
+    for t in range(fours, steps):
+        for j in range(rows):
+            x = _factor(inputs, t, j)
             for i in range(m):
                 gradient[j, i] += x * deltas[t, i]
+    for j in range(rows):
         for i in range(m):
             total += gradient[j, i] * gradient[j, i]
     return total
 
 
 @jit
+def _outer(gradient: Matrix, inputs: Matrix, deltas: Matrix) -> Any:
+    """The case of one step: gradient = x δᵀ, and Σ gradient² = |x|² |δ|²."""
+    rows, m = gradient.shape
+    squares = like(gradient[0, 0], 0.0)
+    other = squares
+    for i in range(m):
+        other += deltas[0, i] * deltas[0, i]
+    for j in range(rows):
+        x = _factor(inputs, 0, j)
+        squares += x * x
+        for i in range(m):
+            gradient[j, i] = x * deltas[0, i]
+    return squares * other
+
+
+@jit
+def _factor(inputs: Matrix, t: int, j: int) -> Any:
+    """What row j of the gradient takes of the deltas of step t: the input, or 1 for the bias."""
+    return inputs[t, j] if j < inputs.shape[1] else like(inputs[0, 0], 1.0)
+
+
+@jit
+def _add_four(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
+    """Row j of the gradient takes in steps t to t + 3."""
+    x0, x1 = _factor(inputs, t, j), _factor(inputs, t + 1, j)
+    x2, x3 = _factor(inputs, t + 2, j), _factor(inputs, t + 3, j)
+    for i in range(deltas.shape[1]):
+        gradient[j, i] += (
+            x0 * deltas[t, i] + x1 * deltas[t + 1, i] + x2 * deltas[t + 2, i] + x3 * deltas[t + 3, i]
+        )
+
+
+@jit
 def _add_eight(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
     """Row j of the gradient takes in steps t to t + 7."""
-    one = like(gradient[j, 0], 1.0)
-    x0, x1, x2, x3, x4, x5, x6, x7 = one, one, one, one, one, one, one, one
-    if j < inputs.shape[1]:
-        x0, x1, x2, x3 = inputs[t, j], inputs[t + 1, j], inputs[t + 2, j], inputs[t + 3, j]
-        x4, x5, x6, x7 = inputs[t + 4, j], inputs[t + 5, j], inputs[t + 6, j], inputs[t + 7, j]
+    x0, x1 = _factor(inputs, t, j), _factor(inputs, t + 1, j)
+    x2, x3 = _factor(inputs, t + 2, j), _factor(inputs, t + 3, j)
+    x4, x5 = _factor(inputs, t + 4, j), _factor(inputs, t + 5, j)
+    x6, x7 = _factor(inputs, t + 6, j), _factor(inputs, t + 7, j)
     for i in range(deltas.shape[1]):
         gradient[j, i] += (
             x0 * deltas[t, i]
@@ -104,20 +156,3 @@ def _add_eight(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int)
             + x6 * deltas[t + 6, i]
             + x7 * deltas[t + 7, i]
         )
-
-
-@jit
-def _outer(gradient: Matrix, inputs: Matrix, deltas: Matrix) -> Any:
-    """The case of one step: gradient = x δᵀ, and Σ gradient² = |x|² |δ|²."""
-    d, m = inputs.shape[1], deltas.shape[1]
-    one = like(gradient[0, 0], 1.0)
-    squares, other = one, like(one, 0.0)
-    for i in range(m):
-        gradient[d, i] = deltas[0, i]
-        other += deltas[0, i] * deltas[0, i]
-    for j in range(d):
-        x = inputs[0, j]
-        squares += x * x
-        for i in range(m):
-            gradient[j, i] = x * deltas[0, i]
-    return squares * other

@@ -139,18 +139,15 @@ class Network:
             return out
         self._used = max(self._used, int(events[0].max()) + 1)
         self.reserve(self._used)
-        labelled = np.flatnonzero(events[2] >= 0)
-        begin = done = 0
+        judging = events[2] >= 0
+        begin, left = 0, int(np.count_nonzero(judging))
         while begin < len(out):  # in stretches that end where the window may change
             due = self.window.due_in
-            coming = len(labelled) - done
-            if due is not None and due <= coming:
-                coming = due
-                end = int(labelled[done + due - 1]) + 1
-            else:
-                end = len(out)
+            coming, end = left, len(out)
+            if due is not None and due <= left:
+                coming, end = due, begin + int(np.flatnonzero(judging[begin:])[due - 1]) + 1
             self._run(events, out, begin, end, coming)
-            begin, done = end, done + coming
+            begin, left = end, left - coming
         return out
 
     def _run(self, events: tuple[Any, ...], out: Array, begin: int, end: int, coming: int) -> None:

@@ -12,7 +12,7 @@ Happened = Literal["never", "at_once", "late"]
 
 
 class Broker(Protocol):
-    """What the sink asks of the broker in memory (`sources.memory.MemoryLog`)."""
+    """What the sink asks of the broker in memory (`sources.memory_log.MemoryLog`)."""
 
     def partitions(self, topic: str) -> list[Partition]: ...
     def take_over(self, producer: str) -> int: ...

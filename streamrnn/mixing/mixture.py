@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.errors import SnapshotError
+from streamrnn.errors import ConfigError, SnapshotError
 from streamrnn.mixing.arrays import Array, Floats, State, refuse_unknown
 from streamrnn.mixing.baselines import Baselines, BinaryBaselines, NumberBaselines
 from streamrnn.mixing.mix import Mix
@@ -54,7 +54,7 @@ class Mixture:
         self.baselines = list(self._baselines.names)
         self.members = [*networks, *self.baselines]
         if clash := {name for name in ("mix", *self.members) if self.members.count(name) > (name != "mix")}:
-            raise ValueError(f"a network may not be called {min(clash)}: that name is taken")
+            raise ConfigError(f"networks: the name {min(clash)} is taken; choose another")
         self._mix = Mix(
             binary=binary,
             networks=len(networks),

@@ -1,3 +1,6 @@
+import csv
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
@@ -76,3 +79,27 @@ def test_one_wild_outlier_does_not_overturn_the_weights():
     predictions[500, 0] += 1e6
     _, scored = one_key("number", label, predictions)
     assert scored.weights[540, 0] > 0.5
+
+
+def pedestrians():
+    """Hourly counts of four sensors in Melbourne, merged by time: slots and labels."""
+    text = (files("tsdata") / "fpp3" / "pedestrian.csv").read_text(encoding="utf-8")
+    rows = sorted(csv.DictReader(text.splitlines()), key=lambda row: row["Date_Time"])
+    sensors = list(dict.fromkeys(row["Sensor"] for row in rows))
+    return (
+        np.array([sensors.index(row["Sensor"]) for row in rows], np.int32),
+        np.array([float(row["Count"]) for row in rows]),
+    )
+
+
+def test_on_a_real_stream_the_naive_rules_alone_mix_to_less_error_than_the_best_of_them():
+    slots, label = pedestrians()
+    fresh = np.zeros(len(slots), bool)
+    fresh[np.unique(slots, return_index=True)[1]] = True
+    mix = Mixture(kind="number", networks=[], horizon=1, season=168)
+    mix.score(slots, fresh, np.where(fresh, -1, 1), label, np.empty((len(slots), 0)))
+    quality = mix.quality()
+    assert quality["mix"]["count"] == 66_037 - 4
+    assert quality["season"]["mae"] == pytest.approx(169, abs=1)
+    assert quality["season_corrected"]["mae"] == pytest.approx(124, abs=1)
+    assert quality["mix"]["skill"] > 0.1

@@ -41,7 +41,17 @@ def test_the_board_fits_into_the_terminal(width: int, height: int) -> None:
 
 def test_the_board_names_every_member_sensor_window_and_weight() -> None:
     shown = "\n".join(text(board(scene(), 140, 40), 140, 40))
-    for word in (*MEMBERS, "6,720 of 66,037", "1,234/s", "lag 280", "worker 17", "2·4", "75 %", "✗", "kill -9"):
+    for word in (
+        *MEMBERS,
+        "6,720 of 66,037",
+        "1,234/s",
+        "lag 280",
+        "worker 17",
+        "2·4",
+        "75 %",
+        "┊",
+        "kill -9",
+    ):
         assert word in shown
 
 

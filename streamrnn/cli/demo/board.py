@@ -59,7 +59,7 @@ class Scene:
 
     @property
     def lag(self) -> int:
-        """Events that wait, as the worker says, or while it is away, as the topics say."""
+        """Events that are in the topic and not yet predicted."""
         return max(0, self.published - self.readings.count)
 
 
@@ -124,8 +124,9 @@ def plot_of_errors(scene: Scene, width: int, rows: int) -> Text:
 
 def _plot(curves: Sequence[Curve], scale: Scale, title: str, scene: Scene, width: int, rows: int) -> Text:
     text = Text(f"{'':{AXIS_WIDTH}}{title}"[:width].ljust(width) + "\n", "dim", no_wrap=True)
-    text.append_text(draw(curves, scale, WEEKS, width, rows - 2)).append("\n")
-    return text.append_text(_time_axis(scene, width))
+    marks = [count / scene.total for count in scene.kills]
+    text.append_text(draw(curves, scale, WEEKS, width, rows - 2, marks)).append("\n")
+    return text.append_text(_time_axis(width))
 
 
 def _error_curves(errors: Mapping[str, Sequence[float]]) -> list[Curve]:
@@ -142,18 +143,13 @@ def _skill_curves(errors: Mapping[str, Sequence[float]]) -> list[Curve]:
     return [zero, *(Curve(STYLES[name], [at.get(name, nan) for at in skills]) for name in reversed(LEARNED))]
 
 
-def _time_axis(scene: Scene, width: int) -> Text:
+def _time_axis(width: int) -> Text:
     columns = width - AXIS_WIDTH
-    marks = [" "] * columns
+    labels = [" "] * columns
     for year, share in (("2015", 0.0), ("mid 2015", 0.25), ("2016", 0.5), ("mid 2016", 0.75)):
         at = round(share * (columns - 1))
-        marks[at : at + len(year)] = year
-    axis = Text(" " * AXIS_WIDTH + "".join(marks[:columns]), "dim", no_wrap=True)
-    for count in scene.kills:
-        at = AXIS_WIDTH + round(count / scene.total * (columns - 1))
-        axis.plain = axis.plain[:at] + "✗" + axis.plain[at + 1 :]
-        axis.stylize("bold red", at, at + 1)
-    return axis
+        labels[at : at + len(year)] = year
+    return Text(" " * AXIS_WIDTH + "".join(labels[:columns]), "dim", no_wrap=True)
 
 
 # --- tables ---------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from rich.text import Text
 
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # [column][row], Unicode block U+2800
 AXIS_WIDTH = 6
+MARK = "bright_red"
+"""Style of a mark, and of nothing else."""
 
 
 class Curve(NamedTuple):
@@ -34,14 +36,23 @@ class Scale(NamedTuple):
         return (value - self.low) / (self.high - self.low)
 
 
-def draw(curves: Sequence[Curve], scale: Scale, points: int, width: int, height: int) -> Text:
+def draw(
+    curves: Sequence[Curve],
+    scale: Scale,
+    points: int,
+    width: int,
+    height: int,
+    marks: Sequence[float] = (),
+) -> Text:
     """A plot of `width` by `height` characters, axis included; `points` values fill the x axis.
 
-    Later curves lie on top. What leaves the scale runs along its edge.
+    Later curves lie on top. What leaves the scale runs along its edge. `marks` are shares of the x axis at which a
+    vertical line stands.
     """
     columns = max(1, width - AXIS_WIDTH)
     bits = [[0] * columns for _ in range(height)]
-    styles = [[""] * columns for _ in range(height)]
+    marked = {round(mark * (columns - 1)) for mark in marks}
+    styles = [[MARK if column in marked else "" for column in range(columns)] for _ in range(height)]
     for curve in curves:
         for x, y in _dots(curve.values, scale, points, 2 * columns, 4 * height):
             bits[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
@@ -51,7 +62,8 @@ def draw(curves: Sequence[Curve], scale: Scale, points: int, width: int, height:
     for row in range(height):
         plot.append(f"{labels.get(row, ''):>{AXIS_WIDTH - 1}}" + ("┤" if row in labels else "│"), "dim")
         for style, cells in groupby(zip(styles[row], bits[row], strict=True), key=itemgetter(0)):
-            plot.append("".join(chr(0x2800 + dots) if dots else " " for _, dots in cells), style)
+            blank = "┊" if style == MARK else " "
+            plot.append("".join(chr(0x2800 + dots) if dots else blank for _, dots in cells), style)
         if row < height - 1:
             plot.append("\n")
     return plot

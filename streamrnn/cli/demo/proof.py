@@ -34,9 +34,9 @@ def compare(store: Path, readings: Readings, twins: Mapping[int, Digests]) -> li
         twin = twins[partition]
         state = _last_snapshot(store, life.lineage, partition, life.next)
         compared += [
-            Compared(f"partition {partition}: snapshot at offset {life.next:,}", state, twin.state),
+            Compared(f"{partition}: state at {life.next:,}", state, twin.state),
             Compared(
-                f"partition {partition}: {life.events:,} predictions",
+                f"{partition}: {life.events:,} predictions",
                 f"{readings.digest(partition)} ({life.events})",
                 f"{twin.predictions} ({twin.events})",
             ),
@@ -46,7 +46,7 @@ def compare(store: Path, readings: Readings, twins: Mapping[int, Digests]) -> li
 
 def table(compared: Sequence[Compared], worker: str) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_row("", worker, "undisturbed twin", "", style="dim")
+    grid.add_row("partition", worker, "undisturbed twin", "", style="dim")
     for row in compared:
         verdict = Text("identical", "bold green") if row.identical else Text("DIFFERENT", "bold red")
         grid.add_row(row.what, row.worker[:16], row.twin[:16], verdict)

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from streamrnn.cli.demo.pedestrians import Event
 from streamrnn.errors import TransportError
 
-TURN_SECONDS = 0.02
+TURN_SECONDS = 0.05
 CLOSE_SECONDS = 5.0
 
 

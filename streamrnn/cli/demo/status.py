@@ -52,25 +52,25 @@ def ask(port: int, before: Status) -> Status:
         answered, body = _get(connection, "/api/v1/status")
         if not answered:
             return Status(False, reason.strip(), before.windows, before.weights)
-        return understood(ready, reason.strip(), json.loads(body))
+        return understood(ready, reason.strip(), json.loads(body), before)
     except (OSError, http.client.HTTPException, ValueError):
         return Status(False, "does not answer", before.windows, before.weights)
     finally:
         connection.close()
 
 
-def understood(ready: bool, reason: str, status: Mapping[str, Any]) -> Status:
-    """What the board needs of a worker's `/api/v1/status`."""
-    partitions = sorted(status["partitions"], key=lambda partition: str(partition["partition"]))
+def understood(ready: bool, reason: str, status: Mapping[str, Any], before: Status) -> Status:
+    """What the board needs of a worker's `/api/v1/status`; what was known `before` while it restores."""
+    partitions = sorted(status.get("partitions", ()), key=lambda partition: int(partition["partition"]))
+    if not partitions or not all(partition["windows"] for partition in partitions):
+        return Status(ready, reason, before.windows, before.weights)
     windows = {
-        name: tuple(partition["windows"][name] for partition in partitions if name in partition["windows"])
-        for partition in partitions
-        for name in partition["windows"]
+        name: tuple(partition["windows"][name] for partition in partitions)
+        for name in partitions[0]["windows"]
     }
     weights = {
-        name: sum(partition["weights"].get(name, 0.0) for partition in partitions) / len(partitions)
-        for partition in partitions
-        for name in partition["weights"]
+        name: sum(partition["weights"][name] for partition in partitions) / len(partitions)
+        for name in partitions[0]["weights"]
     }
     return Status(ready, reason, windows, weights)
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from streamrnn.cli.demo import proof, topics
 from streamrnn.cli.demo.board import Scene, members_table, plot_of_errors
 from streamrnn.cli.demo.readings import Readings
+from streamrnn.snapshots import Store
+from streamrnn.types import Partition
 
 PLOT_WIDTH, PLOT_ROWS = 100, 16
 
@@ -33,7 +35,9 @@ def tell(
     console.print()
     for crash in crashes:
         seconds = crash.back_after or 0.0
-        console.print(f"kill -9 after event {crash.count:,}; {seconds:.1f} s later the next one was predicted.")
+        console.print(
+            f"kill -9 after event {crash.count:,}; {seconds:.1f} s later the next one was predicted."
+        )
     killed = f"killed {len(crashes)} times" if len(crashes) != 1 else "killed once"
     console.print(proof.table(compared, f"worker ({killed})"))
 
@@ -42,12 +46,13 @@ def advise(console: Console, folder: Path, readings: Readings) -> None:
     """What to do next."""
     program = _program()
     life = readings.lives[0]
-    snapshot = folder / "snapshots" / topics.GROUP / life.lineage / f"{topics.INPUT}-0" / f"{life.next}"
+    partition = Partition(topics.INPUT, 0)
+    snapshot = Store(folder / "snapshots", topics.GROUP).folder(life.lineage, partition) / str(life.next)
     console.print("\nWhat next:", style="bold")
     for command, what in (
-        ("make demo", "again, with a new model; key k kills the worker"),
-        ("make demo ARGS=--crash", "the same, killed half way"),
-        ("make demo ARGS=--follow", "keeps Kafka and the service up at the end"),
+        (_demo(), "again, with a new model; in a terminal, key k kills the worker"),
+        (_demo("--crash"), "the same, killed half way by itself"),
+        (_demo("--follow"), "keeps Kafka and the service running at the end"),
         (f"{program} inspect {snapshot}", "what a snapshot holds"),
         (f"{program} try FILE --predict FIELD", "your own CSV or JSON Lines file, in seconds"),
         (f"{program} init FILE --predict FIELD", "a configuration to begin with"),
@@ -68,4 +73,14 @@ def addresses(console: Console, bootstrap_servers: str, port: int, config: Path)
 
 def _program() -> str:
     """How this program is called from here."""
-    return "streamrnn" if shutil.which("streamrnn") else os.path.relpath(sys.argv[0])
+    if shutil.which("streamrnn"):
+        return "streamrnn"
+    called = Path(sys.argv[0])
+    return "python -m streamrnn" if called.name == "__main__.py" else os.path.relpath(called)
+
+
+def _demo(argument: str = "") -> str:
+    """How the demo is called from here: by make, if that called it."""
+    if "MAKELEVEL" in os.environ:
+        return f"make demo ARGS={argument}" if argument else "make demo"
+    return f"{_program()} demo {argument}".rstrip()

@@ -1,5 +1,6 @@
 """The worker: `streamrnn run` in a process of its own, watched, and started again when it dies."""
 
+import contextlib
 import json
 import os
 import signal
@@ -73,7 +74,8 @@ class Worker:
             return
         try:
             self._process.terminate()
-            self._process.wait(STOP_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
         finally:
             self._process.kill()
             self._process.wait()

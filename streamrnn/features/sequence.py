@@ -156,11 +156,12 @@ def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, valu
 
 @njit(cache=True, error_model="numpy")
 def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: int) -> float:
-    """The value that a series had `back` events of the key ago, or LAST_KNOWN; NaN if there is none."""
+    """The value that a series had `back` events of the key ago, or LAST_KNOWN; NaN if there is none.
+
+    A ring is longer than `back`: before the key's first event lie places that it has not filled yet.
+    """
     if back == LAST_KNOWN:
         return memory.recent[slot, 0] if memory.recent_known[slot, 0] else math.nan
-    if back > step:
-        return math.nan
     place = plan.offset[series] + (step - back) % plan.length[series]
     return memory.history[slot, place] if memory.history_known[slot, place] else math.nan
 
@@ -182,10 +183,24 @@ def refer(plan: Plan, memory: Memory, slot: int, step: int, mean: float) -> floa
 
 
 @njit(cache=True, error_model="numpy")
-def judge(label: float, judged: Floats) -> float:
-    """The label as the judged step's network should have said it: in scales from its location."""
-    scaled: float = bounded((label - judged[1]) / judged[2], TARGET_BOUND)
-    return scaled
+def foresee(plan: Plan, memory: Memory, slot: int, step: int, mean: float, stream: Floats) -> Floats:
+    """Reference, location and scale of this step's own prediction, kept where its label will find them."""
+    present: Floats = memory.judged[slot, step % (plan.horizon + 1)]
+    change, variance = lean(memory.own[slot, -1], stream[-1])
+    present[0] = refer(plan, memory, slot, step, mean)
+    present[1] = present[0] + change
+    present[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
+    return present
+
+
+@njit(cache=True, error_model="numpy")
+def judge(label: float, judged: Floats, own: Floats, stream: Floats, fading: float) -> tuple[float, float]:
+    """Target and unit of the judged step: its label in scales from its location. The change is learned."""
+    target = bounded((label - judged[1]) / judged[2], TARGET_BOUND)
+    change = label - judged[0]
+    learn(own[-1], change, fading)
+    learn(stream[-1], change, fading)
+    return target, judged[2]
 
 
 # --- the pass -----------------------------------------------------------------------------------------
@@ -234,13 +249,13 @@ def featurise(
         for m in range(plan.operations.shape[0]):
             column, s, ago, masked = plan.operations[m]
             value = values[s, i] if ago == 0 else recall(plan, memory, slot, s, step, ago)
-            if not math.isnan(value):
-                x[i, column] = (
-                    bounded((value - middle[s]) * spread[s], INPUT_BOUND) if plan.scaled[s] else value
-                )
-            elif masked:
-                x[i, column + 1] = 1.0
-
+            if math.isnan(value):
+                if masked:
+                    x[i, column + 1] = 1.0
+            elif plan.scaled[s]:
+                x[i, column] = bounded((value - middle[s]) * spread[s], INPUT_BOUND)
+            else:
+                x[i, column] = value
         for c in range(hot.shape[0]):
             if hot[c, i] >= 0:
                 x[i, hot[c, i]] = 1.0
@@ -249,25 +264,14 @@ def featurise(
             outcome[0, i] = label[i] if back[i] >= 0 else math.nan
             outcome[1, i], outcome[2, i], outcome[3, i] = 1.0, 0.0, 1.0
         else:
-            place = step % (plan.horizon + 1)
             outcome[0, i], outcome[1, i] = math.nan, 1.0
             if back[i] > 0:
                 judged = memory.judged[slot, (step - back[i]) % (plan.horizon + 1)]
-                outcome[0, i], outcome[1, i] = judge(label[i], judged), judged[2]
-                learn(own[series], label[i] - judged[0], plan.fading)
-                learn(stream[series], label[i] - judged[0], plan.fading)
-
-            mean, variance = lean(own[series], stream[series])
-            present = memory.judged[slot, place]
-            present[0] = refer(plan, memory, slot, step, middle[0])
-            present[1] = present[0] + mean
-            present[2] = math.sqrt(variance) if variance > 0.0 else 1.0
+                outcome[0, i], outcome[1, i] = judge(label[i], judged, own, stream, plan.fading)
+            present = foresee(plan, memory, slot, step, middle[0], stream)
             outcome[2, i], outcome[3, i] = present[1], present[2]
-
             if back[i] == 0:
-                outcome[0, i], outcome[1, i] = judge(label[i], present), present[2]
-                learn(own[series], label[i] - present[0], plan.fading)
-                learn(stream[series], label[i] - present[0], plan.fading)
+                outcome[0, i], outcome[1, i] = judge(label[i], present, own, stream, plan.fading)
 
         for s in range(series):
             if plan.scaled[s] and not math.isnan(values[s, i]):

@@ -15,11 +15,14 @@ def test_after_loading_inputs_and_state_are_those_of_a_twin_that_never_stopped(s
     twin, stopped, loaded = (Path(specs, target, half_life=20.0, max_keys=6) for _ in range(3))
     twin.feed(events[:80])
     stopped.feed(events[:80])
-    loaded.features.load(stopped.features.state())
+    state = stopped.features.state()
+    before = {name: array.copy() for name, array in state.items()}
+    loaded.features.load(state)
     loaded.keys.load(stopped.keys.state())
     loaded.steps = stopped.steps
     assert same_bits(loaded.feed(events[80:]), twin.feed(events[80:]))
     assert same_bits(loaded.state().values(), twin.state().values())
+    assert same_bits(state.values(), before.values())  # what was loaded is a copy
 
 
 def test_state_is_a_copy_of_the_slots_in_use():

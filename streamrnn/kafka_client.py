@@ -103,7 +103,10 @@ def partition_counts(options: Options, seconds: float) -> dict[str, int]:
             cluster = manager.cluster
             return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
     except KafkaError as error:
-        raise TransportError(f"no broker answers at {options['bootstrap_servers']}: {error}") from error
+        raise TransportError(
+            f"no broker answers at {options['bootstrap_servers']} ({_said(error)}): is it running, and do the"
+            " security settings fit?"
+        ) from error
 
 
 def require_topics(options: Options, topics: Iterable[str], *, seconds: float, tick: Tick) -> dict[str, int]:
@@ -114,8 +117,8 @@ def require_topics(options: Options, topics: Iterable[str], *, seconds: float, t
         try:
             counts = partition_counts(options, SLICE_SECONDS)
             break
-        except TransportError:
-            if time.monotonic() > deadline:
+        except TransportError as error:
+            if isinstance(error.__cause__, _HOPELESS) or time.monotonic() > deadline:
                 raise
     for topic in topics:
         if not counts.get(topic):
@@ -158,14 +161,31 @@ def _bootstrapped(options: Options, seconds: float) -> Iterator[KafkaConnectionM
         "reconnect_backoff_max_ms": 200,
     }
     network = NetworkSelector()
-    manager = KafkaConnectionManager(network, **options, **waits)
+    manager = _Manager(network, **options, **waits)
     manager.cluster.need_all_topic_metadata = True
     try:
         manager.bootstrap(milliseconds)
         yield manager
+    except kafka_errors.KafkaTimeoutError as error:
+        raise manager.reason or error from error
     finally:
         manager.close()
         network.close()
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    """Remembers why its connections failed, which the client only logs; refusals rather than time-outs."""
+
+    reason: Exception | None = None
+
+    def get_connection(self, *arguments: Any, **settings: Any) -> Any:
+        connection = super().get_connection(*arguments, **settings)
+        connection.init_future.add_errback(self._remember)
+        return connection
+
+    def _remember(self, error: Exception) -> None:
+        if not isinstance(self.reason, _HOPELESS):
+            self.reason = error
 
 
 class _Client(KafkaNetClient):  # type: ignore[misc]
@@ -271,7 +291,8 @@ class Member:
     def _note_proof(self) -> None:
         """Keeps who owned the partitions when they were polled: later it may be another's generation."""
         metadata = self.consumer.group_metadata()
-        if metadata.state is not MemberState.REBALANCING:
+        # In the midst of a join the generation may be the next one's, the partitions still the last one's.
+        if metadata.state is not MemberState.REBALANCING or not _joined(metadata):
             self._proof = metadata
         coordinator = self.consumer._coordinator
         silenced = coordinator.state is MemberState.STABLE and not coordinator._heartbeat_enabled
@@ -288,7 +309,7 @@ class Member:
     def proof(self) -> ConsumerGroupMetadata:
         """Who owned the partitions at the last poll. Raises Fenced unless this is a member of the group."""
         proof = self._proof
-        if proof is None or proof.generation_id < 0 or not proof.member_id:
+        if proof is None or not _joined(proof):
             raise Fenced("this worker is not a member of its group any more; its partitions may be another's")
         return proof
 
@@ -337,6 +358,11 @@ class Member:
         """A static member does not leave: its partitions wait for its return until the session times out."""
         with contextlib.suppress(KafkaError):
             ticking(lambda: self.consumer.close(autocommit=False, timeout_ms=5000), self._tick)
+
+
+def _joined(metadata: ConsumerGroupMetadata) -> bool:
+    """False for a member that was evicted: the broker takes what it says for the word of no group at all."""
+    return metadata.generation_id >= 0 and bool(metadata.member_id)
 
 
 # --- producing --------------------------------------------------------------------------------------
@@ -465,4 +491,4 @@ class Producer:
 
 
 def _said(error: KafkaError) -> str:
-    return f"{type(error).__name__} {error}".strip()
+    return str(error) or type(error).__name__

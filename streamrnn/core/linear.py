@@ -18,7 +18,9 @@ Vector = npt.NDArray[np.floating]
 
 @jit
 def affine_sparse(weights: Matrix, inputs: Matrix, t: int, out: Matrix, row: int) -> None:
-    """out[row] = bias + Wᵀ x for the inputs of step t, where an input that is 0 (one-hot, mask) costs nothing."""
+    """out[row] = bias + Wᵀ x for the inputs of step t, where an input that is 0 (one-hot, mask) costs
+    nothing.
+    """
     d, m = inputs.shape[1], out.shape[1]
     for i in range(m):
         out[row, i] = weights[d, i]

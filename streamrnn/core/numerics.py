@@ -25,8 +25,8 @@ OPTIONS: dict[str, Any] = {
 }
 """Options of everything compiled.
 
-`error_model` drops the test for a zero divisor, which stops vectorising. `_nrt` drops the counting of references:
-kernels own no memory, and counting costs a third of the time at 32 hidden values.
+`error_model` drops the test for a zero divisor, which stops vectorising. `_nrt` drops the counting of
+references: kernels own no memory, and counting costs a third of the time at 32 hidden values.
 """
 
 INLINED: dict[str, Any] = OPTIONS | {
@@ -34,7 +34,9 @@ INLINED: dict[str, Any] = OPTIONS | {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-"""Options of a kernel's parts, which only compiled code calls: as arguments they would go through the stack."""
+"""Options of a kernel's parts, which only compiled code calls: as arguments they would go through the
+stack.
+"""
 
 EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
 """Options of the parts whose order of operations matters."""

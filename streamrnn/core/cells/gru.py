@@ -57,7 +57,7 @@ def initialise(random: np.random.Generator, inputs: int, hidden: int) -> npt.NDA
 
 def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
     """Views of the flat parameters by the names and shapes of `torch.nn.GRUCell`."""
-    w, u = views(parameters, inputs, hidden)
+    w, u = matrices(parameters, inputs, hidden)
     return {"weight_ih": w[:-1].T, "weight_hh": u[:-1].T, "bias_ih": w[-1], "bias_hh": u[-1]}
 
 
@@ -81,8 +81,7 @@ def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
     )
 
 
-@jit
-def views(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
+def matrices(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
     """(W with b, U with c) as matrices over a flat vector: parameters, a gradient, a moment."""
     split = 3 * hidden * (inputs + 1)
     end = split + 3 * hidden * (hidden + 1)
@@ -90,6 +89,9 @@ def views(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
         parameters[:split].reshape(inputs + 1, 3 * hidden),
         parameters[split:end].reshape(hidden + 1, 3 * hidden),
     )
+
+
+views = jit(matrices)
 
 
 @jit

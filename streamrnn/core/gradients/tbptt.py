@@ -107,9 +107,8 @@ def _take_label(memory: Memory, tally: Tally, slot: int, step: int, target: floa
 @jit
 def _due(memory: Memory, slot: int, step: int, window: int, stride: int) -> bool:
     """Whether `stride` labels wait, or the oldest would leave the window at the next step."""
-    if memory.pending[slot] == 0:
-        return False
-    return memory.pending[slot] >= stride or step - memory.oldest[slot] >= window - 1  # type: ignore[no-any-return]
+    pending, waited = int(memory.pending[slot]), int(step - memory.oldest[slot])
+    return pending > 0 and (pending >= stride or waited >= window - 1)
 
 
 @jit
@@ -145,7 +144,7 @@ def _sweep(
 
 @jit
 def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float) -> None:
-    """One update with the gradient's norm, the root of `squares`, held at `clip`; none if it is not finite."""
+    """One update with the gradient's norm, √`squares`, held at `clip`; none if it is not finite."""
     norm = math.sqrt(np.float64(squares))
     tally.sums[NORM] = norm
     if not math.isfinite(norm):

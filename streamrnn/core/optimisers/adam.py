@@ -13,8 +13,9 @@ BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
 LEAST = 1e-16
-"""Gradients and moments below count as 0, being nothing beside ε. Else the moments of an input that is rarely other
-than 0 fade into subnormal numbers, with which arithmetic is ten times slower."""
+"""Gradients and moments below count as 0, being nothing beside ε. Else the moments of an input that is
+rarely other than 0 fade into subnormal numbers, with which arithmetic is ten times slower.
+"""
 
 
 class State(NamedTuple):

@@ -179,7 +179,7 @@ class Partitions:
     def _begun(self, life: Life) -> None:
         """Its genesis is committed: records may flow."""
         partition = life.partition
-        log.info("%s: lineage %s begins at offset %d", partition, life.lineage, life.position)
+        log.info("%s: lineage %s begins", partition, life.lineage)
         self._reborn.add(partition)
         self._vault.start(partition, life.lineage)
         self._flow(life, life.position)
@@ -226,6 +226,7 @@ class Partitions:
         life.stage, life.reason = "live", ""
         life.goal = None
         life.save_after = time.monotonic()
+        log.info("%s is live at offset %d", life.partition, life.position)
         self._meter.went_live(life.partition, time.monotonic() - life.since)
 
     # --- learning ---------------------------------------------------------------------------------------
@@ -270,7 +271,6 @@ class Partitions:
             self._save_now(life)
         self._vault.start(life.partition, life.lineage)
         self._enliven(life)
-        log.info("%s is live at offset %d", life.partition, goal.offset)
 
     def _take_over(self, life: Life, goal: restore.Goal) -> None:
         log.info("%s: the configuration changes here: %s", life.partition, goal.difference.taken_over)

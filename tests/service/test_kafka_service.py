@@ -1,0 +1,175 @@
+"""The service as its users meet it: signals, exit codes, HTTP, and what a real Kafka does to a topic."""
+
+import json
+import re
+import signal
+import time
+import urllib.request
+
+import pytest
+from kafka.admin import KafkaAdminClient
+
+from streamrnn.broker import Broker, create_topics
+from streamrnn.errors import RecoveryError, TransportError
+from tests.kafka.helpers import options_of, read_all
+
+from .conftest import MakeWorld
+from .kafka_world import KafkaWorld, Worker
+
+pytestmark = pytest.mark.kafka
+
+
+def _get(worker: Worker, path: str) -> tuple[int, str]:
+    address = re.findall(r"http://[\d.:]+", worker.log.read_text())[-1]
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(address + path, timeout=5) as response:
+        return response.status, response.read().decode()
+
+
+def test_a_life_in_order(make_world: MakeWorld, broker: Broker) -> None:
+    """Ready, status, metrics, SIGTERM: exit code 0, everything committed and snapshotted, resumed at the next start."""
+    world = make_world(broker)
+    world.produce(300)
+    worker = world.start()
+    world.wait_live(worker)
+    world.wait(world.caught_up)
+    time.sleep(1.5)  # status is renewed once a second
+
+    assert _get(worker, "/livez")[0] == 200
+    assert _get(worker, "/readyz")[0] == 200
+    status = json.loads(_get(worker, "/api/v1/status")[1])
+    (partition,) = status["partitions"]
+    assert status["learned_records"] == 300
+    assert partition["stage"] == "live" and partition["counts"]["events"] == 300 - 4
+    assert set(partition["windows"]) == {"one-step", "growing"}
+    assert sum(partition["weights"].values()) == pytest.approx(1)
+    metrics = _get(worker, "/metrics")[1]
+    labels = f'{{partition="0",topic="{world.topic}"'
+    assert f"streamrnn_records_total{labels}}} 300.0" in metrics
+    assert f"streamrnn_dead_letters_total{labels[:-1]}"[:30] in metrics
+    assert "streamrnn_ready 1.0" in metrics
+
+    assert worker.terminate() == 0
+    world.produce(50)
+    again = world.start()
+    world.wait_live(again)
+    world.finish(again)
+    assert again.told("replaying") == 1
+    world.assert_undisturbed()
+    headers = [dict(record.headers) for _, record in read_all(broker, world.out)]
+    assert all(abs(int(each["processed_at"]) / 1000 - time.time()) < 300 for each in headers)
+
+
+def test_a_second_signal_stops_at_once(make_world: MakeWorld, fragile_broker: Broker) -> None:
+    world = make_world(fragile_broker)
+    world.produce(10)
+    worker = world.start()
+    world.wait_live(worker)
+    fragile_broker.freeze()
+    world.produce_nothing = None  # type: ignore[attr-defined]
+    worker.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    worker.signal(signal.SIGTERM)
+    try:
+        assert worker.process.wait(10) in (0, 128 + signal.SIGTERM)
+    finally:
+        fragile_broker.thaw()
+
+
+def test_at_least_once_may_repeat_predictions_after_a_kill_but_learns_exactly(
+    make_world: MakeWorld, broker: Broker
+) -> None:
+    world = make_world(broker, delivery="at_least_once", batch=20)
+    flowing = world.flow(1500, rate=300.0)
+    for seed in range(2):
+        worker = world.start(seed=seed)
+        world.wait_live(worker)
+        time.sleep(0.5)
+        worker.kill()
+    flowing.join()
+    worker = world.start()
+    world.wait_live(worker)
+    world.finish(worker)
+    world.assert_undisturbed(repeated=True)
+
+
+def test_a_broker_that_is_killed_and_one_that_freezes_are_ridden_out(
+    make_world: MakeWorld, fragile_broker: Broker
+) -> None:
+    world = make_world(fragile_broker)
+    world.produce(1500)
+    worker = world.start(seed=1)
+    world.wait_live(worker)
+    fragile_broker.kill()
+    time.sleep(1.0)
+    assert worker.process.poll() is None
+    assert _get(worker, "/livez")[0] == 200
+    fragile_broker.start()
+    world.produce(500)
+    world.wait(world.caught_up)
+    fragile_broker.freeze()
+    time.sleep(3.0)
+    fragile_broker.thaw()
+    world.produce(500)
+    world.finish(worker)
+    world.assert_undisturbed()
+
+
+# --- in this process, where only the outcome matters ----------------------------------------------------
+
+
+def _run(world: KafkaWorld, **options: object) -> None:
+    from streamrnn.service import run
+
+    run(world.config(), idle_exit=1.0, **options)  # type: ignore[arg-type]
+
+
+def _recreate(broker: Broker, topic: str) -> None:
+    admin = KafkaAdminClient(**options_of(broker))
+    try:
+        admin.delete_topics([topic])
+    finally:
+        admin.close()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            create_topics(options_of(broker), {topic: 1}, {"retention.ms": "-1"})
+            return
+        except TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_a_recreated_topic_stops_until_a_new_lineage_is_asked_for(
+    make_world: MakeWorld, broker: Broker
+) -> None:
+    world = make_world(broker)
+    world.produce(200)
+    _run(world)
+    _recreate(broker, world.topic)
+    world.produce(100)
+    with pytest.raises(RecoveryError, match=r"--reset"):
+        _run(world)
+    _run(world, reset=True)
+    lineages = list(
+        dict.fromkeys(json.loads(record.value)["lineage"] for _, record in read_all(broker, world.out))
+    )
+    assert len(lineages) == 2
+
+
+def test_records_that_retention_removed_before_they_were_learned_stop_it(
+    make_world: MakeWorld, broker: Broker
+) -> None:
+    world = make_world(broker)
+    world.produce(200)
+    _run(world)
+    world.produce(100)
+    admin = KafkaAdminClient(**options_of(broker))
+    try:
+        from kafka import TopicPartition
+
+        admin.delete_records({TopicPartition(world.topic, 0): 250})
+    finally:
+        admin.close()
+    with pytest.raises(RecoveryError, match="retention"):
+        _run(world)

@@ -232,7 +232,14 @@ def _series(target: Column, key: Column | None, time: Column | None, wishes: Wis
     steps = np.concatenate([np.diff(seconds[rows]) for rows in rows_of.values()])
     if not steps.size or not (median := float(np.median(steps))) > 0:
         return Series(split, None, regular=False)
-    return Series(split, median, bool(np.mean(np.abs(steps - median) < 0.01 * median) >= _REGULAR))
+    usual = (
+        (steps >= 28 * _DAY) & (steps <= 31 * _DAY) if _monthly(median) else np.abs(steps / median - 1) < 0.01
+    )
+    return Series(split, median, bool(np.mean(usual) >= _REGULAR))
+
+
+def _monthly(step: float) -> bool:
+    return 28 * _DAY <= step <= 31 * _DAY
 
 
 def _autocorrelation(series: Series, lag: int) -> float:
@@ -255,7 +262,7 @@ def _rhythms(series: Series) -> list[int]:
     if series.step is None or not series.regular:
         return []
     periods = (_DAY, 7 * _DAY, 365.25 * _DAY)
-    lengths = [round(period / series.step) for period in periods]
+    lengths = [12] if _monthly(series.step) else [round(period / series.step) for period in periods]
     return [n for n in lengths if n >= 2 and 3 * n <= len(series.longest) and n <= 10_000]
 
 
@@ -379,11 +386,8 @@ def _add_time(time: Column, series: Series, wishes: Wishes, result: Inference) -
 def _calendar_parts(step: float | None, span: float) -> list[str]:
     """Parts that change from row to row and come round at least twice in the sample."""
     step = step or 1.0
-    candidates = [
-        ("hour", _DAY / 2, _DAY),
-        ("weekday", 2 * _DAY, 7 * _DAY),
-        ("yearday", 40 * _DAY, 365 * _DAY),
-    ]
+    year = ("month", 31 * _DAY, 365 * _DAY) if _monthly(step) else ("yearday", 40 * _DAY, 365 * _DAY)
+    candidates = [("hour", _DAY / 2, _DAY), ("weekday", 2 * _DAY, 7 * _DAY), year]
     return [part for part, slowest, cycle in candidates if step <= slowest and span >= 2 * cycle]
 
 

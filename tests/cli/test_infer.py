@@ -168,6 +168,19 @@ def test_an_irregular_clock_adds_the_time_elapsed() -> None:
     assert inferred(rows).time == "at"
 
 
+def test_months_are_a_regular_clock_with_a_season_of_twelve() -> None:
+    rows = [
+        {"month": f"{2000 + i // 12}-{1 + i % 12:02}-01", "y": 50 * math.sin(i / 12 * math.tau) + i % 3}
+        for i in range(120)
+    ]
+    inference = inferred(rows)
+    assert inference.task == {"forecast": "y", "horizon": 1, "season": 12}
+    assert inference.features[1:] == [
+        {"calendar": "month", "parts": ["month"], "zone": "UTC"},
+        {"lags": "y", "steps": [12]},
+    ]
+
+
 @pytest.mark.parametrize(
     ("wishes", "problem"),
     [

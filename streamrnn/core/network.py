@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from streamrnn.arrays import expect
 from streamrnn.core import head, kernel
 from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
@@ -237,33 +238,14 @@ class Network:
         return {name: array.copy() for name, array in arrays.items()}
 
     def load(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Take over what `state` returned. Raises ValueError naming the first array that does not fit."""
+        """Take over what `state` returned. Raises SnapshotError naming the first array that does not fit."""
         used = len(state["keys/steps"]) if "keys/steps" in state else 0
         memory = self._room(used)
         arrays = self._arrays(memory)
         windows = self.window.state()
         expected = arrays | {f"window/{name}": array for name, array in windows.items()}
-        _check(self.name, expected, state)
+        expect(state, {name: (array.dtype, array.shape) for name, array in expected.items()})
         for name, array in arrays.items():
             array[...] = state[name]
         self.window.load({name: state[f"window/{name}"] for name in windows})
         self._memory, self._used = memory, used
-
-
-def _check(
-    network: str,
-    expected: Mapping[str, npt.NDArray[np.generic]],
-    given: Mapping[str, npt.NDArray[np.generic]],
-) -> None:
-    if expected.keys() != given.keys():
-        odd = sorted(expected.keys() ^ given.keys())[0]
-        raise ValueError(
-            f"network {network}: array {odd} is {'missing' if odd in expected else 'not known here'}"
-        )
-    for name, array in expected.items():
-        other = given[name]
-        if other.shape != array.shape or other.dtype != array.dtype:
-            raise ValueError(
-                f"network {network}: array {name} has {other.dtype} {other.shape}, "
-                f"expected {array.dtype} {array.shape}"
-            )

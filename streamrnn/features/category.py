@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from streamrnn.errors import SnapshotError
 from streamrnn.features.specs import Category
-from streamrnn.features.state import State, expect, from_texts, to_texts
+from streamrnn.arrays import State, expect, from_texts, to_texts
 
 
 class CategoryEncoder:

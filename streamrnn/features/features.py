@@ -9,7 +9,7 @@ from streamrnn.features.layout import Layout
 from streamrnn.features.schema import Block
 from streamrnn.features.sequence import Memory, featurise
 from streamrnn.features.specs import Spec, Target
-from streamrnn.features.state import Expected, State, expect, nested, within
+from streamrnn.arrays import Expected, State, expect, nested, within
 
 Floats = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from streamrnn.arrays import State, expect
 from streamrnn.errors import InputError
-from streamrnn.learner.columns import State
 
 SPAN = 1000
 """Records of a partition over which the share of bad ones is taken."""
@@ -50,7 +50,8 @@ class BadRecords:
         return {"recent": self._recent.copy(), "counts": counts}
 
     def load(self, state: State) -> None:
-        self._recent = state["recent"].astype(np.bool_)
+        expect(state, {"recent": (np.bool_, (SPAN,)), "counts": (np.int64, (3,))})
+        self._recent = state["recent"].copy()
         self._seen, self._in_a_row, self._in_span = (int(count) for count in state["counts"])
 
 

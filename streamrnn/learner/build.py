@@ -3,9 +3,9 @@
 from typing import Literal, Protocol
 
 from streamrnn import features as f
+from streamrnn.arrays import State
 from streamrnn.config import models as m
 from streamrnn.core import Network, Schedule, Window
-from streamrnn.learner.columns import State
 from streamrnn.mixing import Mixture
 
 LOOK_EVERY = 2000

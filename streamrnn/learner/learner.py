@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamrnn.arrays import State, expect, nested, within
 from streamrnn.config.models import Config
 from streamrnn.errors import SnapshotError
 from streamrnn.features import Block, Keys
 from streamrnn.learner import build
 from streamrnn.learner.badrecords import BadRecords
-from streamrnn.learner.columns import State, nested, part
 from streamrnn.learner.outputs import (
     Digest,
     Judgement,
@@ -218,23 +218,35 @@ class Learner:
             "counts": np.array([self.events, self.labelled], np.int64),
             "digest": np.frombuffer(self._digest.value, np.uint8).copy(),
         }
-        state = nested("learner", own) | nested("bad_records", self._bad.state())
+        state = nested("learner", own)
         for name, holder in self._holders():
             state |= nested(name, holder.state())
         return state
 
     def load(self, state: State) -> None:
         """Become what `state()` was taken from. Raises SnapshotError naming the array that does not fit."""
+        holders = self._holders()
+        known = ("learner", *(name for name, _ in holders))
+        if unknown := sorted(name for name in state if not name.startswith(tuple(f"{k}/" for k in known))):
+            raise SnapshotError(f"array {unknown[0]} is not expected")
+        own = within("learner", state)
+        name = "learner"
         try:
-            self.events, self.labelled = (int(count) for count in state["learner/counts"])
-            self._digest.value = state["learner/digest"].astype(np.uint8).tobytes()
-            self._bad.load(part("bad_records", state))
-            for name, holder in self._holders():
-                holder.load(part(name, state))
-        except KeyError as missing:
-            raise SnapshotError(f"array {missing} is not there; the snapshot is of another version") from None
-        except ValueError as unfit:
-            raise SnapshotError(str(unfit)) from None
+            expect(own, {"counts": (np.int64, (2,)), "digest": (np.uint8, (16,))})
+            for name, holder in holders:
+                holder.load(within(name, state))
+        except SnapshotError as unfit:
+            raise SnapshotError(f"{name}: {unfit}") from None
+        for name in self._rows_of_keys():
+            if len(state[name]) != len(self.keys):
+                raise SnapshotError(f"array {name} has {len(state[name])} rows for {len(self.keys)} keys")
+        self.events, self.labelled = own["counts"].tolist()
+        self._digest.value = own["digest"].tobytes()
+
+    def _rows_of_keys(self) -> list[str]:
+        """Of each part that holds keys, an array with one row for each."""
+        networks = [f"networks/{index}/keys/steps" for index in range(len(self.networks))]
+        return ["judged/steps", "features/keys/steps", *networks, "mixture/mix/steps"]
 
     def _per_key(self) -> list[build.PerKey]:
         return [self.judged, self.features, *self.networks, self.mixture]
@@ -244,6 +256,7 @@ class Learner:
             (f"networks/{index}", network) for index, network in enumerate(self.networks)
         ]
         return [
+            ("bad_records", self._bad),
             ("keys", self.keys),
             ("judged", self.judged),
             ("features", self.features),

@@ -87,3 +87,10 @@ def event_time(seconds: float) -> datetime:
 
 
 encode: Any = msgspec.json.Encoder().encode
+
+
+def json_schema() -> str:
+    """JSON Schema (2020-12) of a prediction record, the text of `docs/prediction.schema.json`."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Prediction"}
+    schema = msgspec.json.encode(head | msgspec.json.schema(Prediction))
+    return msgspec.json.format(schema, indent=2).decode() + "\n"

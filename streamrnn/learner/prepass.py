@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streamrnn.learner.columns import State, grown
+from streamrnn.arrays import State, expect, grown
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.int32]
@@ -39,7 +39,8 @@ class Judged:
         return {"steps": self._steps[: self._used].copy()}
 
     def load(self, state: State) -> None:
-        self._steps = state["steps"].astype(np.int64)
+        expect(state, {"steps": (np.int64, (None,))})
+        self._steps = state["steps"].copy()
         self._used = self._steps.size
 
 

@@ -1,14 +1,15 @@
-"""State as named arrays: checks on the way in, texts as bytes."""
+"""State as named arrays: rows that grow with the keys, parts under names, checks when it is loaded."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.errors import SnapshotError
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 State = dict[str, NDArray[Any]]
 Expected = Mapping[str, tuple[Any, tuple[int | None, ...]]]
 """Name → dtype and shape; None for a length that the state decides."""
@@ -27,6 +28,15 @@ def expect(state: Mapping[str, NDArray[Any]], expected: Expected) -> None:
         if array.dtype != dtype or not fits:
             found = f"dtype {array.dtype} and shape {array.shape}"
             raise SnapshotError(f"array {name} has {found}; expected {np.dtype(dtype)} and {shape}")
+
+
+def grown(array: NDArray[Scalar], rows: int) -> NDArray[Scalar]:
+    """The array with at least `rows` rows, doubled when it must grow; new rows are zero."""
+    if rows <= len(array):
+        return array
+    bigger = np.zeros((max(rows, 2 * len(array)), *array.shape[1:]), array.dtype)
+    bigger[: len(array)] = array
+    return bigger
 
 
 def from_texts(texts: list[str]) -> NDArray[np.uint8]:

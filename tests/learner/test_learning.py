@@ -1,0 +1,151 @@
+"""Predict, score, then learn: nothing is known before its time, and what is learned helps."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamrnn.features import Features
+from streamrnn.learner import Learner
+from streamrnn.types import Record
+from tests.learner.streams import (
+    BINARY,
+    FORECAST,
+    PARTITION,
+    REGRESSION,
+    TASKS,
+    config,
+    events,
+    record,
+    stream,
+)
+
+
+def answers(task: dict[str, Any], made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    learner = Learner(config(task), "lineage")
+    records = [record(i, **event) for i, event in enumerate(made)]
+    return [json.loads(output.value or b"") for output in learner.learn(records, PARTITION)]
+
+
+def prediction(answer: dict[str, Any]) -> Any:
+    return answer["prediction"], answer.get("probabilities"), answer.get("members")
+
+
+LABEL = {"regression": "level", "binary": "high"}
+OTHER: dict[str, Callable[[Any], Any]] = {"regression": lambda v: v + 1, "binary": lambda v: not v}
+
+
+def check_no_event_knows_its_own_label(task: str) -> None:
+    """A changed label of one event moves predictions from the next event on, and none before."""
+    at, label = 60, LABEL[task]
+    made = events(100, keys=1, missing=0)
+    changed = [dict(event) for event in made]
+    changed[at][label] = OTHER[task](changed[at][label])
+    before, after = answers(TASKS[task], made), answers(TASKS[task], changed)
+    same = [prediction(a) == prediction(b) for a, b in zip(before, after, strict=True)]
+    assert same[: at + 1] == [True] * (at + 1), "a prediction knew its own label"
+    assert not same[at + 1], "the label was never learned"
+
+
+@pytest.mark.parametrize("task", LABEL)
+def test_no_event_knows_its_own_label(task: str) -> None:
+    check_no_event_knows_its_own_label(task)
+
+
+@pytest.mark.parametrize("task", LABEL)
+def test_a_planted_leak_is_noticed(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Features.featurise
+
+    def leaking(self: Features, block: Any, *rest: Any) -> Any:
+        inputs = sound(self, block, *rest)
+        inputs.x[:, 0] += 0.01 * block.label
+        return inputs
+
+    monkeypatch.setattr(Features, "featurise", leaking)
+    with pytest.raises(AssertionError, match="knew its own label"):
+        check_no_event_knows_its_own_label(task)
+
+
+def test_a_forecast_knows_nothing_of_later_events() -> None:
+    made = events(100)
+    whole, begun = answers(FORECAST, made), answers(FORECAST, made[:60])
+    assert whole[:60] == begun
+
+
+def test_a_forecast_is_judged_by_the_value_that_came_its_horizon_later() -> None:
+    made = events(80, keys=1, missing=0)
+    given = answers(FORECAST, made)
+    assert all("judged" not in answer for answer in given[:2])
+    for i in range(2, 80):
+        judged = given[i]["judged"]
+        assert judged["label"] == made[i]["level"]
+        assert judged["prediction"] == given[i - 2]["prediction"]
+        assert judged["losses"]["mix"] == abs(made[i]["level"] - given[i - 2]["prediction"])
+
+
+def test_the_log_loss_of_a_class_is_that_of_its_published_probability() -> None:
+    made = events(80, missing=0)
+    for event, answer in zip(made, answers(BINARY, made), strict=True):
+        p = answer["probabilities"]["1"]
+        assert answer["judged"]["losses"]["mix"] == pytest.approx(
+            -math.log(p if event["high"] else 1 - p), rel=1e-12
+        )
+        assert answer["prediction"] == int(p >= 0.5)
+
+
+@pytest.mark.parametrize("task", LABEL)
+def test_events_without_a_label_are_predicted_and_not_learned(task: str) -> None:
+    learner = Learner(config(TASKS[task]), "lineage")
+    learner.learn(stream(50), PARTITION)
+    before = {n: a for n, a in learner.state().items() if n.endswith(("parameters", "usual", "optimiser/m"))}
+    bare = [Record(i, None, json.dumps(e | {LABEL[task]: None}).encode()) for i, e in enumerate(events(20))]
+    outputs = learner.learn(bare, PARTITION)
+    assert all(b'"prediction"' in (output.value or b"") for output in outputs)
+    assert all(b'"judged"' not in (output.value or b"") for output in outputs)
+    after = learner.state()
+    assert len(before) >= 2
+    assert all(np.array_equal(after[name], array) for name, array in before.items())
+
+
+def test_without_a_mix_the_first_network_is_published() -> None:
+    task = REGRESSION | {"mix": False, "predictions": {"members": True}}
+    for answer in answers(task, events(50)):
+        assert answer["prediction"] == answer["members"]["one-step"]
+
+
+def waves(keys: int, steps: int) -> list[Record]:
+    """Sines of one shape with a level, height and phase of their own, all keys in turn."""
+    random = np.random.default_rng(5)
+    level, height, phase = random.normal(0, 50, keys), random.uniform(5, 20, keys), random.uniform(0, 9, keys)
+    return [
+        record(t * keys + k, sensor=k, level=level[k] + height[k] * math.sin(0.7 * t + phase[k]))
+        for t in range(steps)
+        for k in range(keys)
+    ]
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_a_thousand_interleaved_keys_are_forecast_as_well_as_ten(window: int) -> None:
+    """The weights see as many events in both; each key's own state is all that tells it apart."""
+
+    def error(keys: int, steps: int) -> float:
+        task = {
+            "task": {"forecast": "level"},
+            "key": "sensor",
+            "features": [{"number": "level"}],
+            "networks": [{"name": "only", "hidden": 16, "window": window, "learning_rate": 3e-3}],
+            "mix": False,
+        }
+        learner = Learner(config(task), "lineage")
+        records = waves(keys, steps)
+        half = len(records) // 2
+        learner.learn(records[:half], PARTITION)
+        begun = learner.mixture.state()
+        learner.learn(records[half:], PARTITION)
+        return learner.mixture.quality_between(begun)["only"]["mae"]
+
+    few, many = error(10, 4000), error(1000, 40)
+    assert many <= 1.2 * few, (few, many)

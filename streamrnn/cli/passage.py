@@ -80,7 +80,6 @@ class _Pass:
         self._rows = rows
         self._half = total // 2
         self._total = total
-        self._every = max(total // _POINTS, 1)
         self._progress = progress
         self._predictions = predictions
         self._at_half = learner.mixture.state()
@@ -97,7 +96,8 @@ class _Pass:
             self.outcome.seconds = time.perf_counter() - started
             if self.outcome.rows == self._half:
                 self._at_half = self._learner.mixture.state()
-            curves.look()
+            if self.outcome.rows * _POINTS // self._total > len(curves):
+                curves.look()
             self._progress(self.outcome)
         self.outcome.whole = self._learner.mixture.quality()
         self.outcome.second_half = self._learner.mixture.quality_between(self._at_half)
@@ -116,8 +116,9 @@ class _Pass:
             yield held[: self._total - done]
 
     def _step(self, done: int) -> int:
-        ends = (done + self._every, self._total, self._half if done < self._half else self._total)
-        return min(min(ends) - done, _BATCH)
+        next_point = self._total * (done * _POINTS // self._total + 1) // _POINTS
+        half = self._half if done < self._half else self._total
+        return max(1, min(next_point - done, half - done, _BATCH))
 
     def _count(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
@@ -136,6 +137,9 @@ class _Curves:
         self.error = "mae" if "mae" in quality["mix"] else "log_loss"
         self.values: dict[str, list[float]] = {name: [] for name in quality}
         self._before = dict.fromkeys(quality, (0.0, 0.0))
+
+    def __len__(self) -> int:
+        return len(self.values["mix"])
 
     def look(self) -> None:
         for name, figures in self._mixture.quality().items():

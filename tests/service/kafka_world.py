@@ -1,7 +1,7 @@
 """The real service in processes of its own over a real Kafka, and the verifier.
 
-The verifier reads topics, committed positions and snapshots, and nothing else; it compares them with a twin: the
-learner that the configuration describes, given each partition's records at once and never disturbed.
+The verifier reads topics, committed positions and snapshots, and nothing else; it compares them with a twin:
+the learner that the configuration describes, given each partition's records at once and never disturbed.
 """
 
 import json
@@ -201,7 +201,7 @@ class KafkaWorld:
         return found
 
     def assert_undisturbed(self, repeated: bool = False) -> None:
-        """Every input has its one answer; positions and last snapshots are those of a run without disturbance."""
+        """Every input has its one answer; positions and last snapshots are an undisturbed run's."""
         predictions = self.published(self.out)
         letters: list[tuple[bytes | None, bytes | None]] = []
         committed = self.committed()
@@ -215,7 +215,7 @@ class KafkaWorld:
             seen = predictions.get(partition.number, [])
             assert (list(dict.fromkeys(seen)) if repeated else seen) == _said(outputs, "prediction")
             letters += _said(outputs, "dead_letter")
-            assert progress == Progress(twin_lineage(twin), twin.events, twin.digest)
+            assert progress == Progress(twin.lineage, twin.events, twin.digest)
             assert commit.offset == (records[-1].offset + 1 if records else 0)
             self._assert_snapshot(partition, commit, twin)
         if not repeated:
@@ -224,14 +224,10 @@ class KafkaWorld:
     def _assert_snapshot(self, partition: Partition, commit: Commit, twin: Learner) -> None:
         """Weights, states, optimiser, scalers and quality, bit for bit."""
         store = Store(self.folder / "snapshots", self.group)
-        snapshot = store.newest(twin_lineage(twin), partition, commit.offset).snapshot
+        snapshot = store.newest(twin.lineage, partition, commit.offset).snapshot
         assert snapshot is not None
         assert snapshot.manifest.offset == commit.offset, "it left in order, so its last snapshot is here"
         assert snapshot.manifest.state.digest == digest(twin.state()) == digest(snapshot.arrays)
-
-
-def twin_lineage(twin: Learner) -> str:
-    return twin.lineage
 
 
 def _said(outputs: list[Output], kind: str) -> list[tuple[bytes | None, bytes | None]]:

@@ -1,4 +1,4 @@
-"""kill -9 of the real process at random moments, with a real Kafka: what remains is what an undisturbed run leaves."""
+"""kill -9 of the real process at random moments: what remains is what an undisturbed run leaves."""
 
 import random
 import time
@@ -6,6 +6,8 @@ import time
 import pytest
 
 from streamrnn.broker import Broker
+
+from .conftest import MakeWorld
 
 pytestmark = pytest.mark.kafka
 

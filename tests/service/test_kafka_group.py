@@ -1,4 +1,4 @@
-"""Several workers, and a zombie, on a real Kafka: every input has its one answer, every state is its twin's."""
+"""Several workers, and a zombie: every input has its one answer, every state is its twin's."""
 
 import signal
 

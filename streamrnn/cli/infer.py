@@ -20,6 +20,7 @@ _MOST_CATEGORIES = 1000
 """Distinct texts beyond which a field is an identifier rather than a category."""
 _CODES = range(3, 13)
 """Distinct whole numbers that pass for codes (weekday, month, kind of weather) rather than for amounts."""
+_FEW = 16
 _MOST_NUMBERS = 200
 _REGULAR = 0.9
 """Share of equal steps from which a clock counts as regular."""
@@ -347,9 +348,14 @@ def _add_feature(column: Column, wishes: Wishes, result: Inference) -> None:
     elif column.kind == "time":
         result.features.append({"calendar": column.name, "parts": ["hour", "weekday"], "zone": wishes.zone})
     elif column.kind in ("text", "boolean") or (column.kind == "whole" and column.distinct in _CODES):
-        result.features.append({"category": column.name})
+        result.features.append({"category": column.name, **_inputs(column)})
     else:
         result.features.append({"number": column.name})
+
+
+def _inputs(column: Column) -> dict[str, int]:
+    """As many inputs as a category of few values needs, and one for values that are yet to come."""
+    return {"bound": column.distinct, "buckets": 1} if column.distinct <= _FEW else {}
 
 
 def _unusable(column: Column) -> str | None:

@@ -139,6 +139,7 @@ def test_fields_find_their_kind() -> None:
         "y": "number", "code": "category", "amount": "number", "share": "number", "open": "category",
         "word": "category", "gap": "number",
     }  # fmt: skip
+    assert {"category": "code", "bound": 5, "buckets": 1} in inferred(rows).features
 
 
 def test_what_cannot_help_is_left_out_and_told() -> None:

@@ -34,6 +34,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata, TopicPartition
+from kafka.util import Timer
 
 from streamrnn.errors import DeliveryUncertain, Fenced, RecoveryError, TransportError
 from streamrnn.types import Commit, Partition
@@ -270,9 +271,9 @@ class Member:
             seconds = SLICE_SECONDS
         started = time.monotonic()
         try:
-            records: dict[TopicPartition, list[Any]] = self.consumer.poll(
-                timeout_ms=seconds * 1000, max_records=limit
-            )
+            # The client's own poll goes round until the time is up, and may begin a second join after the
+            # first. One round completes one join at most, so that its generation is seen.
+            records: dict[TopicPartition, list[Any]] = self.consumer._poll_once(Timer(seconds * 1000), limit)
         except _FENCED as error:
             raise self._fenced() from error
         except _LOG_MOVED as error:

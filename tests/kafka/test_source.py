@@ -7,7 +7,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.structs import TopicPartition
+from kafka.structs import MemberState, TopicPartition
 
 from streamrnn.broker import Broker
 from streamrnn.errors import Fenced, RecoveryError, TransportError
@@ -196,6 +196,37 @@ def test_second_process_on_a_slot_fences_the_first(broker: Broker, topic: TopicF
             first.poll(0.1, 10)
     first.close()
     second.close()
+
+
+def test_member_that_joins_again_at_once_has_a_membership_all_along(
+    broker: Broker, topic: TopicFactory, group: str
+) -> None:
+    source = source_of(options_of(broker), topic(), group)
+    coordinator = source._member.consumer._coordinator
+    join = coordinator._do_join_and_sync_async
+    joins: list[int] = []
+
+    async def join_slowly_after_the_first() -> bytes:
+        joins.append(len(joins))
+        if len(joins) > 1:
+            coordinator.state = MemberState.REBALANCING  # as the join itself begins
+            await coordinator._net.sleep(1.0)
+        return bytes(await join())
+
+    coordinator._do_join_and_sync_async = join_slowly_after_the_first
+    assigned = source._listener.on_partitions_assigned
+
+    def assigned_and_unsettled(partitions: set[TopicPartition]) -> None:
+        assigned(partitions)
+        coordinator.request_rejoin()
+
+    source._listener.on_partitions_assigned = assigned_and_unsettled  # type: ignore[method-assign]
+    joined(source, 1)
+    for _ in range(30):
+        source.membership()
+        assert not source.poll(0.05, 10)
+    assert len(joins) > 1
+    source.close()
 
 
 def test_position_that_retention_removed_stops_the_poll(

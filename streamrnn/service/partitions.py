@@ -14,6 +14,8 @@ from streamrnn.service.meter import Meter
 from streamrnn.service.model import Configuration, Learner, Models
 from streamrnn.service.progress import Progress
 from streamrnn.service.vault import Vault
+from streamrnn.service.watchdog import Pulse
+from streamrnn.snapshots import cpu_name
 from streamrnn.sources.base import Changes, Source
 from streamrnn.types import Bounds, Commit, Output, Partition, Record
 
@@ -91,6 +93,7 @@ class Partitions:
         vault: Vault,
         models: Models,
         meter: Meter,
+        pulse: Pulse,
         *,
         reset: bool = False,
         accept_inexact: bool = False,
@@ -100,6 +103,7 @@ class Partitions:
         self._vault = vault
         self._models = models
         self._meter = meter
+        self._pulse = pulse
         self._reset = reset
         self._accept_inexact = accept_inexact
         self._new_lineage = new_lineage or _new_lineage
@@ -153,8 +157,10 @@ class Partitions:
     def _set_off(self, life: Life, genesis: Batch) -> None:
         partition = life.partition
         try:
-            commit = self._source.committed(partition, ANSWER_SECONDS)
-            bounds = life.bounds = self._source.bounds(partition, ANSWER_SECONDS)
+            with self._pulse.calling("committed"):
+                commit = self._source.committed(partition, ANSWER_SECONDS)
+            with self._pulse.calling("bounds"):
+                bounds = life.bounds = self._source.bounds(partition, ANSWER_SECONDS)
         except TransportError as error:
             life.reason = f"the broker does not tell its position: {error}"
             life.ask_after = time.monotonic() + RETRY_SECONDS
@@ -190,6 +196,7 @@ class Partitions:
             life.partition, commit, bounds, self._vault, self._models, accept_inexact=self._accept_inexact
         )
         self._meter.passed_over(life.partition, restored.saved.passed_over)
+        self._compare_origins(life.partition, restored)
         life.stage = "restoring"
         life.lineage = restored.goal.progress.lineage
         life.learner, life.goal = restored.learner, restored.goal
@@ -202,6 +209,14 @@ class Partitions:
         )  # fmt: skip
         self._flow(life, life.position)
 
+    def _compare_origins(self, partition: Partition, restored: restore.Restored) -> None:
+        """Bits are promised for the same code on the same type of CPU; the digest decides."""
+        saved, here = restored.saved, cpu_name()
+        if saved.cpu != here:
+            log.warning("%s: the snapshot was taken on %s, this is %s", partition, saved.cpu, here)
+        if saved.kernel_hash != restored.learner.kernel_hash:
+            log.warning("%s: the snapshot was taken by another version of the learning code", partition)
+
     def _flow(self, life: Life, offset: int) -> None:
         self._source.seek(life.partition, offset)
         self._source.resume([life.partition])
@@ -213,7 +228,8 @@ class Partitions:
             if life.flows and now >= life.look_after:
                 life.look_after = now + LOOK_SECONDS
                 try:
-                    life.bounds = self._source.bounds(life.partition, LOOK_SECONDS)
+                    with self._pulse.calling("bounds"):
+                        life.bounds = self._source.bounds(life.partition, LOOK_SECONDS)
                 except TransportError as error:
                     life.away = f"the broker does not answer: {error}"
                 else:

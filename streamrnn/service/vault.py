@@ -27,6 +27,7 @@ class Saved(NamedTuple):
     created: float
     configuration: Configuration
     kernel_hash: str
+    cpu: str
     state: State
     passed_over: int
     """Newer ones that are damaged."""
@@ -77,6 +78,7 @@ class Vault:
             manifest.created,
             manifest.configuration,
             manifest.kernel_hash,
+            manifest.cpu,
             found.snapshot.arrays,
             len(found.skipped),
         )

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from streamrnn.service.partitions import Life
 
 STILL_SECONDS = 60.0
-"""Silence of the loop after which it is not called alive any more."""
+"""Silence within a client call after which the loop is not called alive any more."""
+WORK_SECONDS = 600.0
+"""The same for its own work between calls, such as reading a large snapshot."""
 EVERY_SECONDS = 1.0
 
 
@@ -40,11 +42,9 @@ class View:
     # --- any thread -----------------------------------------------------------------------------------
 
     def live(self) -> Health:
-        age = self._pulse.age
-        call = self._pulse.call
-        doing = f" in {call[0]}" if call else ""
-        if age > STILL_SECONDS:
-            return Health(False, f"the loop has not moved for {age:.0f} s{doing}")
+        age, call = self._pulse.age, self._pulse.call
+        if age > (STILL_SECONDS if call else WORK_SECONDS):
+            return Health(False, f"the loop has not moved for {age:.0f} s, in {call[0] if call else 'work'}")
         return Health(True, "the loop comes round")
 
     def ready(self) -> Health:

@@ -49,11 +49,12 @@ class Pulse:
 
 
 class Watchdog:
-    """Ends the process with the exit code of StuckError when the loop is stuck although the broker answers.
+    """Ends the process, by the exit code of StuckError, when a call is stuck although the broker answers.
 
     Restarting is the cure because recovery is exact; while the broker is away it would cure nothing, so
     nothing is ended then. Patience is counted in looks of this thread, not on a clock: a process that was
-    stopped, or a machine that slept, finds its watchdog as far as it was.
+    stopped, or a machine that slept, finds its watchdog as far as it was. The loop's own work between calls,
+    such as reading a large snapshot, takes as long as it takes.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Watchdog:
     ) -> None:
         """`answers(seconds)`: the broker answers within them.
 
-        `still`, `call`: the longest silence and the longest client call [s]; `look`: how often it looks [s].
+        `still`: longest silence within a call [s]; `call`: longest call [s]; `look`: between two looks [s].
         """
         self._pulse = pulse
         self._answers = answers
@@ -90,17 +91,19 @@ class Watchdog:
     def _watch(self) -> None:
         still = call = 0
         while not self._stopped.wait(self._look):
-            still = still + 1 if self._pulse.age > self._look else 0
             under_way = self._pulse.call
-            call = call + 1 if under_way is not None and under_way[1] > self._look else 0
+            if under_way is None or under_way[1] < self._look:
+                still = call = 0
+                continue
+            call += 1
+            still = still + 1 if self._pulse.age > self._look else 0
             if still < self._still_looks and call < self._call_looks:
                 continue
             if not self._answers(self._look):
                 still = call = 0  # an outage: whoever waits gets its whole patience again afterwards
                 continue
-            doing = under_way[0] if under_way else "the loop"
             return self._end(
-                f"{doing} did not come back although the broker answers; the next start recovers exactly"
+                f"{under_way[0]} did not come back although the broker answers; the next start is exact"
             )
         return None
 

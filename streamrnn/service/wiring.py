@@ -80,7 +80,9 @@ def run(
         stack.callback(source.close)
         vault = Vault(Store(Path(config.snapshots.store), place.group), config.snapshots.keep)
         stack.callback(vault.close)
-        partitions = Partitions(source, vault, learners, meter, reset=reset, accept_inexact=accept_inexact)
+        partitions = Partitions(
+            source, vault, learners, meter, pulse, reset=reset, accept_inexact=accept_inexact
+        )
         loop = Loop(source, sink, partitions, limits, meter, view, pulse=pulse, stopping=stopping)
         loop.run()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamrnn.service.loop import Loop
-from streamrnn.service.view import STILL_SECONDS
+from streamrnn.service.view import STILL_SECONDS, WORK_SECONDS
 
 from .world import World
 
@@ -96,7 +96,11 @@ def test_an_outage_is_not_ready_but_alive(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_loop_that_stands_still_is_not_alive(tmp_path: Path) -> None:
     world, loop = _lived(tmp_path)
-    loop.pulse._last -= STILL_SECONDS + 1
-    assert not world.view.live().well
-    loop.pulse.beat()
+    with loop.pulse.calling("poll"):
+        loop.pulse._last -= STILL_SECONDS + 1
+        assert not world.view.live().well and "poll" in world.view.live().reason
     assert world.view.live().well
+    loop.pulse._last -= WORK_SECONDS - 1
+    assert world.view.live().well
+    loop.pulse._last -= 2
+    assert not world.view.live().well

@@ -28,8 +28,24 @@ def test_a_loop_that_beats_is_left_alone() -> None:
     assert _ended(Pulse(), 0.6, answers=True, beating=True) == []
 
 
-def test_a_silent_loop_is_ended() -> None:
-    assert "the loop did not come back" in _ended(Pulse(), 5.0, answers=True)[0]
+def test_a_call_that_falls_silent_is_ended_by_name() -> None:
+    pulse = Pulse()
+    with pulse.calling("poll"):
+        assert "poll did not come back" in _ended(pulse, 5.0, answers=True)[0]
+
+
+def test_work_between_calls_takes_as_long_as_it_takes() -> None:
+    assert _ended(Pulse(), 0.6, answers=True) == []
+
+
+def test_many_short_calls_are_not_one_long_one() -> None:
+    pulse = Pulse()
+    ends: list[str] = []
+    with Watchdog(pulse, lambda _: True, still=0.1, call=0.2, look=LOOK, end=ends.append):
+        for _ in range(60):
+            with pulse.calling("poll"):
+                time.sleep(LOOK / 2)
+    assert ends == []
 
 
 def test_a_client_call_that_beats_but_never_returns_is_ended_by_name() -> None:
@@ -46,17 +62,16 @@ def test_while_the_broker_is_away_nothing_is_ended(beating: bool) -> None:
 
 
 def test_a_process_that_was_stopped_is_not_ended_for_it() -> None:
-    """By the clock the loop is an hour silent; by the watchdog's own looks, one."""
+    """By the clock the call is an hour silent; by the watchdog's own looks, one or two."""
     now = [0.0]
     pulse = Pulse(clock=lambda: now[0])
     ends: list[str] = []
-    with Watchdog(pulse, lambda _: True, still=10 * LOOK, call=10 * LOOK, look=LOOK, end=ends.append):
+    with (
+        Watchdog(pulse, lambda _: True, still=20 * LOOK, call=20 * LOOK, look=LOOK, end=ends.append),
+        pulse.calling("poll"),
+    ):
         now[0] = 3600.0
-        time.sleep(1.5 * LOOK)
-        pulse.beat()
-        for _ in range(30):
-            time.sleep(LOOK / 2)
-            pulse.beat()
+        time.sleep(2 * LOOK)
     assert ends == []
 
 
@@ -66,7 +81,8 @@ import time
 from streamrnn.service.watchdog import Pulse, Watchdog
 def hang():
     time.sleep(60)
-with Watchdog(Pulse(), lambda seconds: True, still=0.1, look=0.05):
+pulse = Pulse()
+with Watchdog(pulse, lambda seconds: True, still=0.1, look=0.05), pulse.calling("poll"):
     hang()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class World:
         self.partitions = [Partition("in", number) for number in range(partitions)]
         self.store = Store(folder, GROUP)
         self.transactional = transactional
+        self._vaults: list[Vault] = []
         self._names = (f"life-{number}" for number in itertools.count(1))
 
     def append(self, values: list[Any], partition: int = 0, mark_every: int = 3) -> None:
@@ -97,10 +99,12 @@ class World:
         calls: Calls | None = None,
     ) -> Loop:
         """A service that leaves once the log is finished and read; a snapshot is due after every batch."""
+        self.wait_for_writers()
         calls = calls or Calls()
         source = MemorySource(self.log, "in", GROUP, slot, assigned)
         sink = MemorySink(self.log, "out", "dead", f"{GROUP}-{slot}", transactional=self.transactional)
         vault = Vault(self.store, Keep(latest=2, hourly=0, daily=0))
+        self._vaults.append(vault)
         models, pulse = StandIns(configuration), Pulse()
         self.registry = CollectorRegistry()
         meter = Meter(Telemetry(self.registry, {"streamrnn": "test"}), models.names)
@@ -110,6 +114,7 @@ class World:
             calls.around(vault, "lives start newest save offer written"),
             models,
             meter,
+            pulse,
             reset=reset,
             accept_inexact=accept_inexact,
             new_lineage=lambda: next(self._names),
@@ -117,6 +122,12 @@ class World:
         limits = Limits(batch=batch, snapshot_every=every, max_records=max_records)
         sink = calls.around(sink, "publish recover")
         return Loop(source, sink, partitions, limits, meter, self.view, pulse=pulse, stopping=Stopping())
+
+    def wait_for_writers(self) -> None:
+        """A crash ends the writing thread, too; here it lives on, so what it was writing is let finish."""
+        for vault in self._vaults:
+            if vault._writer._flight is not None:
+                wait([vault._writer._flight])
 
     # --- what goes wrong --------------------------------------------------------------------------------
 
@@ -216,6 +227,7 @@ class World:
             self._assert_snapshots(partition, commit.offset)
 
     def _assert_snapshots(self, partition: Partition, committed: int) -> None:
+        self.wait_for_writers()
         lineage = self.lineage(partition)
         offsets = self.store.offsets(lineage, partition)
         assert offsets[-1] == committed, "the last snapshot is at the committed position"

@@ -98,16 +98,17 @@ class Store:
         home = self.folder(lineage, partition)
         skipped: list[Skipped] = []
         with _naming(home):
-            if home.is_dir():
-                with _alone(home):
-                    _heal(home)
-            for offset in reversed(_offsets(home)):
-                if offset > at_or_before:
-                    continue
-                try:
-                    return Found(self._read(home / str(offset), lineage, partition, offset), skipped)
-                except SnapshotError as error:
-                    skipped.append(Skipped(home / str(offset), str(error)))
+            if not home.is_dir():
+                return Found(None, skipped)
+            with _alone(home):
+                _heal(home)
+                for offset in reversed(_offsets(home)):
+                    if offset > at_or_before:
+                        continue
+                    try:
+                        return Found(self._read(home / str(offset), lineage, partition, offset), skipped)
+                    except SnapshotError as error:
+                        skipped.append(Skipped(home / str(offset), str(error)))
         return Found(None, skipped)
 
     def thin(self, lineage: str, partition: Partition, keep: Keep) -> list[int]:

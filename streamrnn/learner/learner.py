@@ -6,8 +6,6 @@ never of a clock. An event walks through `learn` from top to bottom.
 
 from collections.abc import Sequence
 from hashlib import sha256
-from math import isnan
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,27 +15,10 @@ from streamrnn.errors import SnapshotError
 from streamrnn.features import Block, Keys
 from streamrnn.learner import build
 from streamrnn.learner.badrecords import BadRecords
-from streamrnn.learner.outputs import (
-    Digest,
-    Judgement,
-    Position,
-    Prediction,
-    dead_letter,
-    encode,
-    event_time,
-)
-from streamrnn.learner.prepass import Floats, Judged, Slots, probability
-from streamrnn.mixing import Scored
+from streamrnn.learner.outputs import Answers, Digest, Encoder, dead_letter
+from streamrnn.learner.prepass import Judged, probability
 from streamrnn.snapshots import digest
 from streamrnn.types import Output, Partition, Record
-
-
-class Answers(NamedTuple):
-    """What the passes found for the n good records of a block."""
-
-    label: Floats
-    back: Slots
-    scored: Scored
 
 
 class Learner:
@@ -61,6 +42,14 @@ class Learner:
         self.judged = Judged(goal.horizon)
         self.networks = build.networks(config, self.features.inputs)
         self.mixture = build.mixture(config)
+        self._encoder = Encoder(
+            lineage,
+            self.mixture.members,
+            classes=self._binary,
+            keyed=config.key is not None,
+            timed=config.time is not None,
+            with_members=config.predictions.members,
+        )
 
     # --- the event's path -------------------------------------------------------------------------
 
@@ -122,45 +111,13 @@ class Learner:
     def _predictions(
         self, block: Block, answers: Answers, records: Sequence[Record], partition: Partition
     ) -> list[Output]:
-        scored = answers.scored
-        members = self.mixture.members
-        with_members = self._config.predictions.members
+        records = [records[row] for row in block.rows.tolist()]
+        offsets = [record.offset for record in records]
+        values = self._encoder.values(block, answers, offsets, partition, self.events + 1)
+        self.events += len(values)
         keyed = self._config.key is not None
-        outputs = []
-        columns = zip(
-            block.rows.tolist(),
-            block.keys,
-            block.time.tolist(),
-            scored.published.tolist(),
-            scored.members.tolist(),
-            answers.back.tolist(),
-            answers.label.tolist(),
-            scored.judged_published.tolist(),
-            scored.losses.tolist(),
-            strict=True,
-        )
-        for row, key, time, value, own, back, label, judged, losses in columns:
-            record = records[row]
-            self.events += 1
-            prediction = Prediction(
-                self.lineage,
-                self.events,
-                Position(partition.topic, partition.number, record.offset),
-                int(value >= 0.5) if self._binary else value,
-                key if keyed else None,
-                None if isnan(time) else event_time(time),
-                {"0": 1.0 - value, "1": value} if self._binary else None,
-                dict(zip(members, own, strict=True)) if with_members else None,
-                Judgement(label, judged, dict(zip(self._judges, losses, strict=True))) if back >= 0 else None,
-            )
-            outputs.append(
-                Output("prediction", key.encode() if keyed else record.key, encode(prediction), [])
-            )
-        return outputs
-
-    @property
-    def _judges(self) -> tuple[str, ...]:
-        return ("mix", *self.mixture.members)
+        keys = [key.encode() for key in block.keys] if keyed else [record.key for record in records]
+        return [Output("prediction", key, value, []) for key, value in zip(keys, values, strict=True)]
 
     # --- what people look at ------------------------------------------------------------------------
 

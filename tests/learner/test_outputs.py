@@ -32,6 +32,15 @@ def test_every_prediction_fits_the_documented_schema(task: str, members: bool) -
         assert ("members" in value) == members
 
 
+@pytest.mark.parametrize("members", [True, False])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_block_is_written_as_each_of_its_records_would_be(task: str, members: bool) -> None:
+    learner = Learner(config(TASKS[task], predictions={"members": members}), "lineage")
+    values = [output.value or b"" for output in learner.learn(stream(80), PARTITION)]
+    records = [msgspec.json.decode(value, type=Prediction) for value in values]
+    assert list(map(msgspec.json.encode, records)) == values
+
+
 def test_a_prediction_says_where_its_event_stood() -> None:
     learner = Learner(config(FORECAST), "a life")
     records = [*stream(3), Record(10, None, b"{"), *stream(1)]

@@ -166,25 +166,35 @@ def _tables(scene: Scene, width: int) -> list[tuple[RenderableType, int]]:
     return [(grid, max(members_rows, sensors_rows))]
 
 
-def members_table(scene: Scene, *, wide: bool, whole: bool = False) -> Table:
-    """Window, recent error, skill and share of the mix of each member; `whole`: since the beginning."""
-    errors = scene.readings.whole() if whole else scene.readings.recent()
-    skills = skill(errors, LEARNED)
+def members_table(scene: Scene, *, wide: bool, final: bool = False) -> Table:
+    """Window, recent error, skill and share of the mix of each member; `final`: of all time too."""
+    spans = [(f"last {RECENT_WEEKS} weeks" if final else "error", scene.readings.recent())]
+    if final:
+        spans.append(("from the start", scene.readings.whole()))
     table = Table.grid(padding=(0, 2))
-    for justify in ("left", "left", "right", "right", "right"):
-        table.add_column(justify=justify, no_wrap=True)
-    table.add_row("", "window", "error", "skill", "share of the mix", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    heads = ["", "window"]
+    for title, _ in spans:
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        heads += [title, "skill"]
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row(*heads, "share of the mix", style="dim")
     for name, style in STYLES.items():
         windows = "·".join(map(str, scene.status.windows.get(name, ())))
-        row: list[Text | str] = [
-            Text(f"━━ {name}", style),
-            windows,
-            f"{errors[name]:.1f}" if name in errors else "",
-            f"{skills[name]:+.2f}" if name in skills else "",
-            _share(scene.status.weights.get(name), style),
-        ]
+        row: list[Text | str] = [Text(f"━━ {name}", style), windows]
+        for _, errors in spans:
+            row += _error_and_skill(errors, name)
+        row.append(_share(scene.status.weights.get(name), style))
         table.add_row(*row, *([Text(MEANING[name], "dim")] if wide else []))
     return table
+
+
+def _error_and_skill(errors: Mapping[str, float], name: str) -> tuple[str, str]:
+    if name not in errors:
+        return "", ""
+    return f"{errors[name]:.1f}", f"{skill(errors, LEARNED).get(name, 0.0):+.2f}"
 
 
 def _share(weight: float | None, style: str) -> Text:

@@ -46,8 +46,8 @@ def draw(
 ) -> Text:
     """A plot of `width` by `height` characters, axis included; `points` values fill the x axis.
 
-    Later curves lie on top. What leaves the scale runs along its edge. `marks` are shares of the x axis at which a
-    vertical line stands.
+    Later curves lie on top. What leaves the scale runs along its edge. `marks` are shares of the x axis at
+    which a vertical line stands.
     """
     columns = max(1, width - AXIS_WIDTH)
     bits = [[0] * columns for _ in range(height)]

@@ -182,6 +182,8 @@ class Stage:
     def _take(self, fetched: Fetched) -> None:
         for partition, records in fetched.items():
             for record in records:
+                if self._crashes:
+                    self._crashes[-1].note(record.timestamp, self._readings.count)
                 self._readings.add(partition, record.key, record.value or b"")
 
     def _seen(self, end: Mapping[int, int]) -> bool:
@@ -199,8 +201,8 @@ class Stage:
 
     def _kill(self) -> None:
         self._crash_at = len(self._events) + 1
-        self._crashes.append(Crash(self._readings.count))
         self._worker.kill()
+        self._crashes.append(Crash(self._readings.count))
         self._worker.supervise()
 
     def _update_scene(self) -> None:
@@ -211,7 +213,7 @@ class Stage:
         scene.kills = [crash.count for crash in self._crashes]
         scene.worker = f"worker {self._worker.pid}"
         if self._crashes:
-            scene.worker += f" {self._crashes[-1].told(count)}"
+            scene.worker += f" {self._crashes[-1]}"
 
     # --- after the last one -------------------------------------------------------------------------
 
@@ -245,15 +247,17 @@ class Crash:
         self.count = count
         """Events that had been predicted."""
         self.back_after: float | None = None
-        self._at = time.monotonic()
+        """Seconds until the next prediction."""
+        self._at = time.time()
 
-    def told(self, count: int) -> str:
-        """What to say of it when so many events have been predicted."""
-        seconds = time.monotonic() - self._at
-        if self.back_after is None and count > self.count:
-            self.back_after = seconds
+    def note(self, timestamp: int, count: int) -> None:
+        """A prediction that was published at `timestamp` [ms] follows `count` others."""
+        if self.back_after is None and timestamp / 1000 > self._at:
+            self.back_after, self.count = timestamp / 1000 - self._at, count
+
+    def __str__(self) -> str:
         if self.back_after is None:
-            return f"(killed {seconds:.1f} s ago, comes back)"
+            return f"(killed {time.time() - self._at:.1f} s ago, comes back)"
         return f"(killed, back after {self.back_after:.1f} s)"
 
 

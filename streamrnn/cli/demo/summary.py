@@ -29,9 +29,9 @@ def tell(
     """Errors, and the proof."""
     console.print(plot_of_errors(scene, min(PLOT_WIDTH, console.width), PLOT_ROWS))
     console.print(
-        f"\n{scene.readings.count:,} events learned, one at a time. Over all of them, mean over four sensors:"
+        f"\n{scene.readings.count:,} events learned, one at a time. Mean absolute error over the sensors:"
     )
-    console.print(members_table(scene, wide=console.width >= 120, whole=True))
+    console.print(members_table(scene, wide=console.width >= 135, final=True))
     console.print()
     for crash in crashes:
         seconds = crash.back_after or 0.0

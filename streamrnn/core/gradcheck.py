@@ -260,8 +260,7 @@ class _Twin:
                 "gradcheck needs torch as its oracle. Install it with: pip install 'streamrnn[torch]'"
             ) from error
         self._torch = torch
-        cells = {"gru": torch.nn.GRUCell}
-        self._cell = cells[cell](INPUTS, hidden, dtype=torch.float64)
+        self._cell = getattr(torch.nn, CELLS[cell].torch)(INPUTS, hidden, dtype=torch.float64)
         self._head = torch.nn.Linear(hidden, 1, dtype=torch.float64)
         functions = torch.nn.functional
         losses: dict[str, Callable[[Any, Any], Any]] = {
@@ -333,7 +332,16 @@ def _gru(parameters: Parameters, x: Array, h: Array) -> Array:
     return np.asarray((1.0 - z) * new + z * h)
 
 
-_CELLS: dict[str, Callable[[Parameters, Array, Array], Array]] = {"gru": _gru}
+class Oracle(NamedTuple):
+    """Where else a cell is written down."""
+
+    torch: str
+    """Its class in `torch.nn`."""
+    step: Callable[[Parameters, Array, Array], Array]
+    """(parameters, x, h) → h′ in NumPy, for many sets of parameters at once."""
+
+
+CELLS = {"gru": Oracle("GRUCell", _gru)}
 _LOSSES: dict[str, Callable[[Array, float], Array]] = {
     "squared": lambda y, label: 0.5 * (y - label) ** 2,
     "huber": lambda y, label: np.where(abs(y - label) <= 1, 0.5 * (y - label) ** 2, abs(y - label) - 0.5),
@@ -352,7 +360,7 @@ def _differences(cell: str, loss: str, update: _Update) -> Array:
     h = np.broadcast_to(window.entry, (len(moved), window.entry.size))
     outputs = []
     for x in window.inputs:
-        h = _CELLS[cell](many, x, h)
+        h = CELLS[cell].step(many, x, h)
         outputs.append(np.einsum("boj,bj->b", many["head.weight"], h) + many["head.bias"][:, 0])
     value = np.mean([_LOSSES[loss](outputs[row], label) for row, label in window.labels], axis=0)
     return np.asarray((value[: flat.size] - value[flat.size :]) / (2 * STEP))

@@ -103,14 +103,15 @@ def _imports(source: str) -> set[str]:
 
 
 def _is_drawn(name: str) -> bool:
-    """A module of ours, or of a family's member that stands elsewhere."""
+    """A module of ours or a family's member elsewhere; no package, and no name inside a module."""
     members = {*CELLS.values(), *LOSSES.values(), *OPTIMISERS.values()}
     if not name.startswith(_PACKAGE) and name not in members:
         return False
     parent, _, _ = name.rpartition(".")
     if parent and not hasattr(importlib.import_module(parent), "__path__"):
-        return False  # a name inside a module
-    return importlib.util.find_spec(name) is not None
+        return False
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.submodule_search_locations is None
 
 
 def _source(name: str) -> bytes:

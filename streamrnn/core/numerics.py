@@ -64,7 +64,9 @@ DOUBLE = (
     2.5105217004720745e-08,
 )
 LOG2_E = 1.4426950408889634
-LN_2 = 0.6931471805599453
+LN_2_HIGH = 0.693359375
+"""Ten bits of ln 2, so that k times it is exact; `LN_2_LOW` is the rest."""
+LN_2_LOW = -2.1219444005469057e-4
 
 
 def like(x: Any, value: float) -> Any:
@@ -149,7 +151,7 @@ def exp(x: Any) -> Any:
     """eˣ, with x held within ±87 (float32) or ±708 (float64)."""
     x = bounded(x)
     k = np.rint(x * like(x, LOG2_E))
-    r = x - k * like(x, LN_2)
+    r = (x - k * like(x, LN_2_HIGH)) - k * like(x, LN_2_LOW)
     return power_of_two(k) * (like(x, 1.0) + r * polynomial(r))
 
 
@@ -158,7 +160,7 @@ def expm1(x: Any) -> Any:
     """eˣ − 1 without cancellation near 0; same bounds as `exp`."""
     x = bounded(x)
     k = np.rint(x * like(x, LOG2_E))
-    r = x - k * like(x, LN_2)
+    r = (x - k * like(x, LN_2_HIGH)) - k * like(x, LN_2_LOW)
     scale = power_of_two(k)
     return scale * (r * polynomial(r)) + (scale - like(x, 1.0))
 

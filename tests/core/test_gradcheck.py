@@ -1,0 +1,49 @@
+"""Gradients of a live run are torch's, and a small error in one of them is noticed."""
+
+import inspect
+import itertools
+
+import pytest
+
+from streamrnn.core import cells, gradcheck
+from streamrnn.core.cells import gru
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+
+@pytest.mark.parametrize("horizon", gradcheck.HORIZONS)
+@pytest.mark.parametrize("loss", gradcheck.LOSSES)
+def test_gradients_of_a_live_run_equal_autograd_and_central_differences(loss, horizon):
+    rows = list(gradcheck.gradcheck(losses=[loss], horizons=[horizon]))
+    cases = itertools.product(gradcheck.HIDDEN, gradcheck.WINDOWS)
+    assert [(row.hidden, (row.window, row.stride)) for row in rows] == list(cases)
+    for row in rows:
+        assert row.updates >= 15
+        assert row.autograd <= 1e-10
+        assert row.differences <= 1e-6
+        assert row.output <= 1e-12
+        assert row.passed
+
+
+def test_one_step_learning_follows_the_derivative_with_the_entering_state_held_not_the_total_one():
+    rows = gradcheck.gradcheck(windows=[(1, 1)], losses=["squared"])
+    for row in rows:
+        assert row.autograd <= 1e-10
+        assert row.total is not None
+        assert row.total > 0.05
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["az = dh[i] * (states[t, i] - n) * z * (one - z)", "recurrent[t, 2, i] = an * r"],
+)
+def test_an_error_of_one_percent_in_one_derivative_fails(line, tmp_path, monkeypatch):
+    source = inspect.getsource(gru)
+    assert source.count(line) == 1
+    (tmp_path / "gru_astray.py").write_text(source.replace(line, line + " * like(z, 1.01)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cells.CELLS, "astray", "gru_astray")
+    monkeypatch.setitem(gradcheck.CELLS, "astray", gradcheck.CELLS["gru"])
+    rows = gradcheck.gradcheck(cell="astray", hidden=[3], windows=[(2, 1)], losses=["squared"], horizons=[0])
+    assert not any(row.passed for row in rows)

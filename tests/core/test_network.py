@@ -1,0 +1,350 @@
+"""A network on a live stream: the same as torch, whatever the blocks, from any snapshot."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamrnn.core.schedule import Schedule
+from streamrnn.core.window import Window
+from streamrnn.errors import SnapshotError
+from tests.core.streams import INPUTS, Events, network, same, stream
+
+EVENTS = 300
+SHAPES = {
+    "one-step": {"window": 1},
+    "sliding": {"window": 4},
+    "late, strided": {"window": 6, "stride": 3, "horizon": 2},
+    "growing": {"window": Window(1, 8, by="plateau", every=30)},
+    "growing, late": {"window": Window(1, 4, by="count", every=40), "horizon": 1},
+}
+DTYPES = ["float32", "float64"]
+
+
+def shaped(shape: str, **changed):
+    options = dict(SHAPES[shape])
+    if isinstance(options["window"], Window):
+        options["window"] = Window(
+            *(getattr(options["window"], name) for name in ("first", "last", "by", "every"))
+        )
+    return network(**(options | changed))
+
+
+# --- an independent oracle -----------------------------------------------------------------------
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("window", [1, 5])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 2e-6)])
+def test_moves_as_torch_moves_with_clipping_and_adam(window, dtype, tolerance):
+    torch = pytest.importorskip("torch")
+    ours = network(window, dtype=dtype, schedule=Schedule(rate=0.01, warmup=0), clip=0.3)
+    cell = torch.nn.GRUCell(INPUTS, 5, dtype=torch.float64)
+    head = torch.nn.Linear(5, 1, dtype=torch.float64)
+    theirs = {**dict(cell.named_parameters()), "head.weight": head.weight, "head.bias": head.bias}
+    for name, array in ours.parameters().items():
+        theirs[name].data.copy_(torch.tensor(array.copy()))
+    optimiser = torch.optim.Adam(theirs.values(), lr=0.01)
+    events = stream(80, keys=1, labelled=1.0)
+    out = ours.advance(*events)
+    steps, h = [], torch.zeros(1, 5, dtype=torch.float64)
+    for e, x in enumerate(torch.from_numpy(events.x)):
+        if events.fresh[e]:
+            steps, h = [], torch.zeros_like(h)
+        steps = [*steps, (x[None], h)][-window:]
+        with torch.no_grad():
+            h = cell(x[None], h)
+            assert float(head(h)) == pytest.approx(out[e], abs=tolerance)
+        state = steps[0][1]
+        for row, _ in steps:
+            state = cell(row, state)
+        optimiser.zero_grad()
+        (0.5 * (head(state)[0, 0] - events.target[e]) ** 2).backward()
+        norm = torch.sqrt(sum((p.grad**2).sum() for p in theirs.values()))
+        for p in theirs.values():
+            p.grad *= min(1.0, 0.3 / float(norm))
+        optimiser.step()
+    assert ours.updates == 80
+    assert 0 < ours.clipped < 80
+    for name, array in ours.parameters().items():
+        np.testing.assert_allclose(array, theirs[name].detach().numpy(), rtol=0, atol=tolerance)
+
+
+# --- blocks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_blocks_cut_anywhere_give_the_same_bits(shape, dtype):
+    events = stream(EVENTS, horizon=SHAPES[shape].get("horizon", 0))
+    whole = shaped(shape, dtype=dtype)
+    expected = whole.advance(*events)
+
+    @settings(max_examples=15, deadline=None, database=None)
+    @given(st.sets(st.integers(1, EVENTS - 1)))
+    def check(cuts):
+        net = shaped(shape, dtype=dtype)
+        bounds = [0, *sorted(cuts), EVENTS]
+        parts = [net.advance(*events.between(a, b)) for a, b in pairwise(bounds)]
+        assert np.concatenate(parts).tobytes() == expected.tobytes()
+        assert same(net.state(), whole.state())
+
+    check()
+    one_by_one = shaped(shape, dtype=dtype)
+    for e in range(EVENTS):
+        one_by_one.advance(*events.between(e, e + 1))
+    assert same(one_by_one.state(), whole.state())
+
+
+def test_an_empty_block_changes_nothing():
+    net = network()
+    net.advance(*stream(20))
+    before = net.state()
+    assert net.advance(*stream(20).between(0, 0)).shape == (0,)
+    assert same(net.state(), before)
+
+
+def test_arrays_of_other_types_and_strides_give_the_same_bits():
+    events = stream(60)
+    net, other = network(), network()
+    net.advance(*events)
+    strided = np.asfortranarray(np.repeat(events.x, 2, axis=0))[::2]
+    other.advance(
+        events.slots.astype(np.int64), events.fresh, events.back, strided, events.target, events.unit
+    )
+    assert same(net.state(), other.state())
+
+
+# --- what is learned, and what is not ---------------------------------------------------------------
+
+
+def test_events_without_a_label_step_and_are_not_learned():
+    events = stream(50)._replace(back=np.full(50, -1, np.int32), target=np.full(50, np.nan))
+    net = network(4)
+    before = {name: array.copy() for name, array in net.parameters().items()}
+    net.advance(*events)
+    assert (net.labelled, net.updates) == (0, 0)
+    assert same(net.parameters(), before)
+    assert net.state()["keys/entries"].any()
+
+
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_a_prediction_does_not_know_its_own_label(horizon):
+    """Planting a leak (learning before the step of an inline label) moves the outputs."""
+    events = stream(100, horizon=horizon)
+    judged = np.flatnonzero(events.back >= 0)
+    last = judged[-1]
+    changed = events.target.copy()
+    changed[last] += 1.0
+    one = network(2, horizon=horizon).advance(*events)
+    other = network(2, horizon=horizon).advance(*events._replace(target=changed))
+    known_from = last + 1 if horizon == 0 else last  # a late label is known before its event's own prediction
+    assert np.array_equal(one[:known_from], other[:known_from])
+    assert (one[known_from:] != other[known_from:]).all()
+
+
+def test_a_strided_network_updates_once_per_stride_or_when_a_label_would_leave_its_window():
+    def updates(back: list[int], window: int, stride: int) -> list[int]:
+        net = network(window, stride=stride)
+        counts = []
+        for e, judged in enumerate(back):
+            target = np.array([0.5 if judged == 0 else np.nan])
+            event = Events(
+                np.zeros(1, np.int32),
+                np.array([e == 0]),
+                np.array([judged]),
+                np.ones((1, 3)),
+                target,
+                np.ones(1),
+            )
+            net.advance(*event)
+            counts.append(net.updates)
+        return counts
+
+    assert updates([0] * 7, window=5, stride=3) == [0, 0, 1, 1, 1, 2, 2]
+    assert updates([0, -1, -1, -1, -1, -1], window=4, stride=2) == [0, 0, 0, 1, 1, 1]
+    assert updates([0, -1, 0, -1, 0, 0], window=3, stride=3) == [0, 0, 1, 1, 1, 1]
+
+
+def test_a_slot_begun_anew_forgets_its_key_but_not_what_was_learned():
+    events = stream(80, keys=1)
+    net, twin = network(3), network(3)
+    net.advance(*events)
+    twin.advance(*events)
+    state = twin.state()
+    state |= {name: np.zeros_like(array) for name, array in state.items() if name.startswith("keys/")}
+    twin.load(state)
+    more = stream(1, keys=1, seed=1)
+    assert more.fresh[0]
+    assert net.advance(*more) == twin.advance(*more)
+    assert same(net.parameters(), twin.parameters())
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_before_anything_moves():
+    events = stream(60, keys=1, labelled=1.0)
+    poisoned = events.target.copy()
+    poisoned[30] = np.inf
+    net, twin = network(), network()
+    net.advance(*events._replace(target=poisoned).between(0, 31))
+    twin.advance(*events.between(0, 30))
+    assert (net.labelled, net.updates, net.skipped) == (31, 30, 1)
+    for name, array in twin.state().items():
+        if name.startswith(("parameters", "optimiser")):
+            assert array.tobytes() == net.state()[name].tobytes()
+    assert np.isfinite(net.advance(*events.between(31, 60))).all()
+
+
+def test_the_norm_of_the_last_gradient_is_what_numpy_says():
+    for window in (1, 5, 9):
+        net = network(window, dtype="float64")
+        net.advance(*stream(100))
+        flat = np.concatenate([array.ravel() for array in net.gradient().values()])
+        assert net.gradient_norm == pytest.approx(np.linalg.norm(flat), rel=1e-13)
+
+
+def test_learns_a_memory_that_one_step_cannot_hold():
+    """The label is the input of three steps ago: the error falls far below that of a rule without memory."""
+    random = np.random.default_rng(0)
+    n = 12_000
+    x = random.choice([-1.0, 1.0], size=(n, INPUTS))
+    target = np.concatenate([np.zeros(3), x[:-3, 0]])
+    events = (np.zeros(n, np.int32), np.arange(n) == 0, np.zeros(n, np.int32), x, target, np.ones(n))
+    net = network(6, hidden=24, schedule=Schedule(rate=3e-3, warmup=0))
+    out = net.advance(*events)
+    assert np.mean((out - target)[-2000:] ** 2) < 0.1
+
+
+def error_on_waves(keys: int, window: int) -> float:
+    """Mean absolute error over the second half of a forecast one step ahead; each key is a noisy wave."""
+    events = 60_000
+    random = np.random.default_rng(0)
+    time = np.arange(events // keys + 1)[:, np.newaxis]
+    wave = np.sin(random.uniform(0, 2 * np.pi, keys) + 0.3 * time) + 0.1 * random.normal(
+        size=(len(time), keys)
+    )
+    change = np.diff(wave, axis=0)
+    block = Events(
+        slots=np.tile(np.arange(keys, dtype=np.int32), events // keys),
+        fresh=np.arange(events) < keys,
+        back=np.where(np.arange(events) < keys, -1, 1).astype(np.int32),
+        x=np.repeat(wave[:-1].reshape(-1, 1), INPUTS, axis=1),
+        target=np.concatenate([np.full(keys, np.nan), change[:-1].ravel()]),
+        unit=np.ones(events),
+    )
+    out = network(window, horizon=1, hidden=16, schedule=Schedule()).advance(*block)
+    return float(np.abs(out - change.ravel())[events // 2 :].mean())
+
+
+@pytest.mark.parametrize("window", [1, 16])
+def test_a_thousand_keys_with_late_labels_are_forecast_as_well_as_ten(window):
+    """Learning from what was active at prediction time diverges here."""
+    few, many = error_on_waves(10, window), error_on_waves(1000, window)
+    assert many < 1.2 * few
+    assert few < 0.7 * 0.2, "0.2 is the mean change"
+
+
+# --- the window -------------------------------------------------------------------------------------
+
+
+def test_a_growing_window_looks_at_exact_counts_of_labelled_events():
+    events = stream(400)
+    net = network(Window(1, 8, by="count", every=50))
+    labelled = np.cumsum(events.back >= 0)
+    for e in range(400):
+        net.advance(*events.between(e, e + 1))
+        assert net.window_now == min(2 ** (labelled[e] // 50), 8)
+
+
+def test_a_plateau_is_judged_by_published_errors_in_user_units():
+    events = stream(400, horizon=2)
+    window = Window(1, 8, every=40)
+    net = network(window, horizon=2)
+    own, errors, history = Window(1, 8, every=40), 0.0, {}
+    for e in range(400):
+        slot = int(events.slots[e])
+        if events.fresh[e]:
+            history[slot] = []
+        if events.back[e] >= 0:
+            missed = np.float32(history[slot][-2]) - np.float32(events.target[e])
+            errors += abs(float(missed)) * events.unit[e]
+            if own.learned(1, errors):
+                errors = 0.0
+        history[slot].append(net.advance(*events.between(e, e + 1))[0])
+        assert net.window_now == own.now
+    assert net.window_now > 1
+
+
+# --- saving and restoring -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_goes_on_from_a_snapshot_as_if_nothing_had_happened(shape):
+    events = stream(EVENTS, horizon=SHAPES[shape].get("horizon", 0))
+    net, twin = shaped(shape), shaped(shape, seed=7)
+    net.reserve(100)
+    net.advance(*events.between(0, 170))
+    twin.load(net.state())
+    assert same(net.state(), twin.state())
+    assert np.array_equal(net.advance(*events.between(170, 300)), twin.advance(*events.between(170, 300)))
+    assert same(net.state(), twin.state())
+    assert twin.window_now == net.window_now
+
+
+def test_capacity_does_not_show_in_the_state():
+    events = stream(100)
+    net, roomy = network(), network()
+    roomy.reserve(1000)
+    net.advance(*events)
+    roomy.advance(*events)
+    assert same(net.state(), roomy.state())
+
+
+def test_a_state_is_a_copy():
+    net = network()
+    net.advance(*stream(20))
+    state = net.state()
+    before = {name: array.copy() for name, array in state.items()}
+    net.advance(*stream(20, seed=1))
+    assert same(state, before)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda state: state.pop("optimiser/first"), "optimiser/first is not there"),
+        (lambda state: state.update(extra=np.zeros(1)), "extra is not expected"),
+        (
+            lambda state: state.update(parameters=np.zeros(3, np.float32)),
+            r"parameters has dtype float32 and shape \(3,\)",
+        ),
+        (
+            lambda state: state.update({"keys/steps": state["keys/steps"].astype(float)}),
+            "keys/steps has dtype float64",
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_by_the_name_of_the_array(spoil, says):
+    net = network()
+    net.advance(*stream(20))
+    before = net.state()
+    state = net.state()
+    spoil(state)
+    with pytest.raises(SnapshotError, match=says):
+        net.load(state)
+    assert same(net.state(), before)
+
+
+def test_bytes_per_key_are_what_a_key_adds_to_the_state():
+    net = network(4)
+    sizes = []
+    for keys in (10, 20):
+        net.advance(*stream(400, keys=keys))
+        sizes.append(sum(array.nbytes for array in net.state().values()))
+    assert sizes[1] - sizes[0] == 10 * net.bytes_per_key
+
+
+def test_a_window_shorter_than_the_stride_is_refused():
+    with pytest.raises(ValueError, match="window 2 is shorter than stride 3"):
+        network(2, stride=3)

@@ -33,7 +33,7 @@ BLOCK = 500
 
 
 def echo(lag: int, events: int = 50_000, seed: int = 0) -> list[Record]:
-    """A random number, and as label the one of `lag` events before: a short window cannot learn to keep it."""
+    """A random number, and as label the one of `lag` events before: a short window cannot learn to."""
     values = np.random.default_rng(seed).normal(size=events + lag)
     rows = ({"x": values[i + lag], "y": values[i]} for i in range(events))
     return [Record(i, None, json.dumps(row).encode()) for i, row in enumerate(rows)]

@@ -348,3 +348,15 @@ def test_bytes_per_key_are_what_a_key_adds_to_the_state():
 def test_a_window_shorter_than_the_stride_is_refused():
     with pytest.raises(ValueError, match="window 2 is shorter than stride 3"):
         network(2, stride=3)
+
+
+def test_the_moments_of_an_input_that_fell_silent_end_at_zero_not_in_subnormal_numbers():
+    n = 3000
+    random = np.random.default_rng(0)
+    x = random.normal(size=(n, INPUTS))
+    x[10:, 1] = 0.0
+    net = network(schedule=Schedule(rate=1e-3))
+    net.advance(np.zeros(n, np.int32), np.arange(n) == 0, np.zeros(n, np.int32), x, x[:, 0], np.ones(n))
+    state = net.state()
+    moments = np.abs(np.concatenate([state["optimiser/first"], state["optimiser/second"]]))
+    assert not ((moments > 0) & (moments < np.finfo(np.float32).tiny)).any()

@@ -12,10 +12,12 @@ Array = npt.NDArray[np.floating]
 BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
-LEAST = 1e-16
-"""Gradients and moments below count as 0, being nothing beside ε. Else the moments of an input that is
-rarely other than 0 fade into subnormal numbers, with which arithmetic is ten times slower.
+LEAST = 1e-30
+"""Moments below are set to 0 now and then, being nothing beside ε. Else those of an input that is rarely
+other than 0 fade into subnormal numbers, and arithmetic with them is ten times slower.
 """
+EVERY = 64
+"""Updates between two such looks; in between a moment shrinks by 0.9⁶⁴, to 1e-33 at least."""
 
 
 class State(NamedTuple):
@@ -26,12 +28,12 @@ class State(NamedTuple):
     second: Array
     """(p,) mean of its square."""
     powers: npt.NDArray[np.float64]
-    """(2,) β₁ᵗ and β₂ᵗ, carried so that a restored run has the same bits."""
+    """(3,) β₁ᵗ and β₂ᵗ, carried so that a restored run has the same bits, and t."""
 
 
 def state(size: int, dtype: npt.DTypeLike) -> State:
     """Before the first update."""
-    return State(np.zeros(size, dtype), np.zeros(size, dtype), np.ones(2))
+    return State(np.zeros(size, dtype), np.zeros(size, dtype), np.array([1.0, 1.0, 0.0]))
 
 
 @jit
@@ -40,6 +42,10 @@ def update(parameters: Array, gradient: Array, state: State, rate: float, factor
     first, second, powers = state
     powers[0] *= BETA_1
     powers[1] *= BETA_2
+    powers[2] += 1.0
+    if powers[2] % EVERY == 0.0:
+        _clear(first)
+        _clear(second)
     typed = parameters[0]
     share = like(typed, factor)
     step = like(typed, rate / (1.0 - powers[0]))
@@ -47,14 +53,18 @@ def update(parameters: Array, gradient: Array, state: State, rate: float, factor
     keep_1, take_1 = like(typed, BETA_1), like(typed, 1.0 - BETA_1)
     keep_2, take_2 = like(typed, BETA_2), like(typed, 1.0 - BETA_2)
     epsilon = like(typed, EPSILON)
-    zero, least, least_square = like(typed, 0.0), like(typed, LEAST), like(typed, LEAST * LEAST)
     for i in range(parameters.shape[0]):
         g = share * gradient[i]
-        g = zero if abs(g) < least else g
         m = keep_1 * first[i] + take_1 * g
-        m = zero if abs(m) < least else m
         v = keep_2 * second[i] + take_2 * g * g
-        v = zero if v < least_square else v
         first[i] = m
         second[i] = v
         parameters[i] -= step * m / (correction * np.sqrt(v) + epsilon)
+
+
+@jit
+def _clear(moments: Array) -> None:
+    """Set what is nearly 0 to 0."""
+    zero, least = like(moments[0], 0.0), like(moments[0], LEAST)
+    for i in range(moments.shape[0]):
+        moments[i] = zero if abs(moments[i]) < least else moments[i]

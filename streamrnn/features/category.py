@@ -5,9 +5,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.arrays import State, expect, from_texts, to_texts
 from streamrnn.errors import SnapshotError
 from streamrnn.features.specs import Category
-from streamrnn.arrays import State, expect, from_texts, to_texts
 
 
 class CategoryEncoder:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.arrays import Expected, State, expect, nested, within
 from streamrnn.features.layout import Layout
 from streamrnn.features.schema import Block
 from streamrnn.features.sequence import Memory, featurise
 from streamrnn.features.specs import Spec, Target
-from streamrnn.arrays import Expected, State, expect, nested, within
 
 Floats = NDArray[np.float64]
 

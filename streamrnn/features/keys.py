@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.errors import SnapshotError
 from streamrnn.arrays import State, expect, from_texts, to_texts
+from streamrnn.errors import SnapshotError
 
 _DICTIONARY_BYTES = 250  # 160 to 190 measured for names of 14 characters; the rest is for longer ones
 

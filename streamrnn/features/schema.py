@@ -58,8 +58,7 @@ class Reject:
     detail: str
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """The good records of a sequence as columns (n rows); NaN and None mean missing."""
 
     rows: NDArray[np.intp]
@@ -150,14 +149,14 @@ class Schema:
         self._zone, self._max_bytes = zone, max_bytes
         self._fields = _collect(fields, target, key, time)
         attribute = {f.name: f"f{i}" for i, f in enumerate(self._fields)}
-        self._key, self._label = attribute.get(key or ""), attribute[target.label]
+        self._key = None if key is None else attrgetter(attribute[key])
         self._lax = tuple((attribute[f.name], f) for f in self._fields if f.laxly_decoded)
         self._time = time
         self._time_names = tuple(dict.fromkeys((*((time,) if time is not None else ()), *fields.times)))
-        self._times = tuple(attribute[name] for name in self._time_names)
+        self._times = tuple(attrgetter(attribute[name]) for name in self._time_names)
         self._time_columns = np.array([self._time_names.index(name) for name in fields.times], np.intp)
-        self._numbers = tuple(attribute[name] for name in fields.numbers)
-        self._categories = tuple(attribute[name] for name in fields.categories)
+        self._numbers_and_label = tuple(attrgetter(attribute[n]) for n in (*fields.numbers, target.label))
+        self._categories = tuple(attrgetter(attribute[name]) for name in fields.categories)
         self._decoder = msgspec.json.Decoder(_event_type(self._fields, attribute))
 
     def decode(self, records: Sequence[Record]) -> Block:
@@ -210,8 +209,8 @@ class Schema:
         """UTC seconds (time fields, n), and what is wrong with an event's first bad time by its index."""
         times: list[list[float]] = []
         wrong: dict[int, str] = {}
-        for name, attribute in zip(self._time_names, self._times, strict=True):
-            values = list(map(attrgetter(attribute), events))
+        for name, field in zip(self._time_names, self._times, strict=True):
+            values = list(map(field, events))
             seconds, faults = read_times(values, self._zone)
             times.append(seconds)
             for i, fault in faults.items():
@@ -241,20 +240,20 @@ class Schema:
     ) -> Block:
         n = len(rows)
         times = np.array(instants, np.float64).reshape(len(instants), n)
+        # of None, the conversion makes NaN
+        numbers = np.array([list(map(field, events)) for field in self._numbers_and_label], np.float64)
         return Block(
             rows=np.array(rows, np.intp),
             rejects=rejects,
-            keys=[""] * n
-            if self._key is None
-            else [canonical(v) for v in map(attrgetter(self._key), events)],
+            keys=[""] * n if self._key is None else [canonical(value) for value in map(self._key, events)],
             time=times[0] if self._time is not None else np.full(n, np.nan),
-            numbers=_matrix(events, self._numbers),
+            numbers=numbers[:-1],
             categories=[
-                [None if value is None else canonical(value) for value in map(attrgetter(name), events)]
-                for name in self._categories
+                [None if value is None else canonical(value) for value in map(field, events)]
+                for field in self._categories
             ],
             times=times[self._time_columns],
-            label=_matrix(events, (self._label,))[0],
+            label=numbers[-1],
         )
 
 
@@ -263,12 +262,6 @@ def canonical(value: str | int) -> str:
     if isinstance(value, str):
         return value
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _matrix(events: list[Any], attributes: tuple[str, ...]) -> NDArray[np.float64]:
-    """Number fields of all events (fields, n); None becomes NaN."""
-    columns = [list(map(attrgetter(name), events)) for name in attributes]
-    return np.array(columns, np.float64).reshape(len(attributes), len(events))
 
 
 def _collect(fields: Fields, target: Target, key: str | None, time: str | None) -> tuple[_Field, ...]:

@@ -25,9 +25,10 @@ class Sink(Protocol):
         A transactional sink puts `commits` into the same transaction, fenced by `membership`; any other sink
         ignores both. `outputs` may be empty (a genesis commits its position alone).
 
-        Raises DeliveryUncertain when only `Source.committed` can tell what happened (call `recover` first); that
-        includes a refused `membership`, after which the next poll joins the group again. Raises Fenced when another
-        producer took over this worker's slot: the caller stops, because to `recover` would fence the successor.
+        Raises DeliveryUncertain when only `Source.committed` can tell what happened (call `recover` first);
+        that includes a refused `membership`, after which the next poll joins the group again. Raises Fenced
+        when another producer took over this worker's slot: the caller stops, because to `recover` would
+        fence the successor.
         """
         ...
 

@@ -25,10 +25,10 @@ class Source(Protocol):
     """
 
     def poll(self, seconds: float, limit: int) -> Mapping[Partition, list[Record]]:
-        """Records ready now, at most `limit`, oldest first within a partition; empty if none came within `seconds`.
+        """Records ready now, at most `limit`, oldest first within a partition; empty if none came in time.
 
-        Never returns records of a paused partition. Transport faults that pass are ridden out here (an empty
-        answer); the others raise TransportError, and Fenced when another process uses this worker's slot.
+        Never returns records of a paused partition. Transport faults that pass are ridden out here (an
+        empty answer); the others raise TransportError, and Fenced when another process uses this worker's slot.
         Keeps the worker's place in its group: with everything paused it is called for that alone.
         """
         ...
@@ -40,13 +40,17 @@ class Source(Protocol):
     def membership(self) -> object | None:
         """Proof of who owned the partitions at the last poll, for `Sink.publish`; None where there is no group.
 
-        Raises Fenced while this worker is not a member of its group. The caller then drops every partition, and
-        goes on polling: poll joins again, and `changes` reports as lost what was held and as assigned what comes.
+        Raises Fenced while this worker is not a member of its group. The caller then drops every partition,
+        and goes on polling: poll joins again, and `changes` reports as lost what was held and as assigned
+        what comes.
         """
         ...
 
     def committed(self, partition: Partition, seconds: float) -> Commit | None:
-        """The group's committed position; None if there never was one. Raises TransportError after `seconds`."""
+        """The group's committed position; None if there never was one.
+
+        Raises TransportError after `seconds`.
+        """
         ...
 
     def bounds(self, partition: Partition, seconds: float) -> Bounds:

@@ -28,8 +28,8 @@ class Source(Protocol):
         """Records ready now, at most `limit`, oldest first within a partition; empty if none came in time.
 
         Never returns records of a paused partition. Transport faults that pass are ridden out here (an
-        empty answer); the others raise TransportError, and Fenced when another process uses this worker's slot.
-        Keeps the worker's place in its group: with everything paused it is called for that alone.
+        empty answer); the others raise TransportError, and Fenced when another process uses this
+        worker's slot. Keeps the worker's place in its group: with everything paused it is called for that alone.
         """
         ...
 
@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
     def membership(self) -> object | None:
-        """Proof of who owned the partitions at the last poll, for `Sink.publish`; None where there is no group.
+        """Proof of who owned the partitions at the last poll, for `Sink.publish`; None without a group.
 
         Raises Fenced while this worker is not a member of its group. The caller then drops every partition,
         and goes on polling: poll joins again, and `changes` reports as lost what was held and as assigned

@@ -244,15 +244,16 @@ class Member:
                 # A partition that is resumed waits for the fetch that is under way.
                 fetch_max_wait_ms=100,
             )
-            # Known before the first join, the topic's arrival is no change that asks for a second one.
             consumer.partitions_for_topic(topic)
+            consumer.subscribe([topic], listener=listener)
+            # Noted before the first join, the topic's partitions are no change that asks for a second one.
+            consumer._coordinator._handle_metadata_update(consumer._cluster)
             return consumer
 
         try:
             self.consumer = ticking(make, tick)
         except KafkaError as error:
             raise TransportError(f"the cluster cannot be read: {_said(error)}") from error
-        self.consumer.subscribe([topic], listener=listener)
 
     def poll(self, seconds: float, limit: int) -> dict[TopicPartition, list[Any]]:
         """Records by partition; empty if none came in time or the cluster is away."""

@@ -73,10 +73,10 @@ def sink_of(options: Options, topic: str, transactional_id: str, **more: Any) ->
 
 
 def joined(source: KafkaSource, count: int, seconds: float = 15.0) -> list[Partition]:
-    """Polls until `count` partitions have been assigned."""
+    """Polls until `count` partitions have been assigned and no join is under way."""
     arrived: list[Partition] = []
     deadline = time.monotonic() + seconds
-    while len(arrived) < count:
+    while len(arrived) < count or source._member.consumer._coordinator.rejoining:
         assert time.monotonic() < deadline, f"only {arrived} within {seconds} s"
         assert not source.poll(0.1, 500)
         arrived += source.changes().assigned

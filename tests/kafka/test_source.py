@@ -198,6 +198,15 @@ def test_second_process_on_a_slot_fences_the_first(broker: Broker, topic: TopicF
     second.close()
 
 
+def test_lone_member_joins_once(broker: Broker, topic: TopicFactory, group: str) -> None:
+    source = source_of(options_of(broker), topic(4), group)
+    joined(source, 4)
+    for _ in range(10):
+        source.poll(0.05, 10)
+    assert source._member.consumer.group_metadata().generation_id == 1
+    source.close()
+
+
 def test_member_that_joins_again_at_once_has_a_membership_all_along(
     broker: Broker, topic: TopicFactory, group: str
 ) -> None:

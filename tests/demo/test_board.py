@@ -21,7 +21,7 @@ def scene() -> Scene:
         for column, sensor in enumerate(("a", "b", "c", "d")):
             losses = {name: 100.0 + 10 * index + hour / 100 for index, name in enumerate(MEMBERS)}
             readings.add(column % 2, sensor.encode(), record(sensor, hour, losses, hour * 2 + column // 2))
-    status = Status(True, "", {"one-step": (1, 1), "growing": (2, 4)}, {"mix": 0.0, "growing": 0.75})
+    status = Status(17, True, "", {"one-step": (1, 1), "growing": (2, 4)}, {"mix": 0.0, "growing": 0.75})
     return Scene(readings, 66037, 7000, 1234.5, status, "worker 17", [3000])
 
 

@@ -120,19 +120,24 @@ def test_without_a_terminal_no_keys_come(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_status_is_put_together_from_the_partitions() -> None:
     answer = {
+        "pid": 17,
+        "ready": True,
+        "reason": "fine",
         "partitions": [
             {"partition": 1, "windows": {"growing": 4}, "weights": {"growing": 0.5, "last": 0.5}},
             {"partition": 0, "windows": {"growing": 2}, "weights": {"growing": 0.1, "last": 0.9}},
-        ]
+        ],
     }
-    status = understood(True, "fine", answer, Status())
+    status = understood(answer, Status())
+    assert (status.pid, status.ready, status.reason) == (17, True, "fine")
     assert status.windows == {"growing": (2, 4)}
     assert status.weights == pytest.approx({"growing": 0.3, "last": 0.7})
 
 
 def test_while_the_worker_is_away_or_restores_its_last_figures_stay() -> None:
-    before = Status(True, "", {"growing": (2, 4)}, {"last": 1.0})
+    before = Status(17, True, "", {"growing": (2, 4)}, {"last": 1.0})
     restoring = {"partitions": [{"partition": 0, "windows": {}, "weights": {}}]}
-    assert understood(False, "restoring", restoring, before).windows == before.windows
+    answer = {"pid": 18, "ready": False, "reason": "it restores", **restoring}
+    assert understood(answer, before) == Status(18, False, "it restores", before.windows, before.weights)
     nobody = ask(1, before)
     assert (nobody.ready, nobody.windows, nobody.weights) == (False, before.windows, before.weights)

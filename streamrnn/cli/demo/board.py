@@ -56,6 +56,8 @@ class Scene:
     worker: str = ""
     kills: list[int] = field(default_factory=list)
     """Events that had been predicted when the worker was killed."""
+    address: str = ""
+    """Of the worker's HTTP."""
 
     @property
     def lag(self) -> int:
@@ -69,7 +71,7 @@ def board(scene: Scene, width: int, height: int) -> RenderableType:
     tables = _tables(scene, width)
     used = len(head) + sum(rows for _, rows in tables) + 1
     plot_rows = max(FEWEST_ROWS, height - used)
-    return Group(*head, _plots(scene, width, plot_rows), *(table for table, _ in tables), _keys())
+    return Group(*head, _plots(scene, width, plot_rows), *(table for table, _ in tables), _keys(scene, width))
 
 
 def _title(scene: Scene, width: int) -> Text:
@@ -93,10 +95,11 @@ def _progress(scene: Scene, width: int) -> Text:
     return text
 
 
-def _keys() -> Text:
+def _keys(scene: Scene, width: int) -> Text:
     keys = Text()
     keys.append(" k ", "reverse").append(" kill -9 the worker   ")
-    return keys.append(" q ", "reverse").append(" leave")
+    keys.append(" q ", "reverse").append(" leave")
+    return keys.append(scene.address.rjust(max(0, width - len(keys))), "dim")
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -168,9 +171,9 @@ def _tables(scene: Scene, width: int) -> list[tuple[RenderableType, int]]:
 
 def members_table(scene: Scene, *, wide: bool, final: bool = False) -> Table:
     """Window, recent error, skill and share of the mix of each member; `final`: of all time too."""
-    spans = [(f"last {RECENT_WEEKS} weeks" if final else "error", scene.readings.recent())]
+    spans = [("recent" if final else "error", scene.readings.recent())]
     if final:
-        spans.append(("from the start", scene.readings.whole()))
+        spans.append(("overall", scene.readings.whole()))
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -37,6 +37,7 @@ TWIN_SECONDS = 1.0
 RATE_SECONDS = 3.0
 PATIENCE_SECONDS = 10.0
 """After so long a start says what it waits for."""
+LEFT = "Left half way. Run it again: it goes on where the input ended."
 
 
 class Options(NamedTuple):
@@ -60,7 +61,6 @@ def show(options: Options, folder: Path = FOLDER) -> None:
         stage = Stage(options, folder, console, events, bootstrap_servers, closing)
         stage.set()
         if not stage.play():
-            console.print("Left half way. Run it again: it goes on where the input ended.")
             return
         stage.prove()
         if options.follow:
@@ -147,12 +147,16 @@ class Stage:
         self._status = StatusPoller(self._port)
         self._status.start()
         self._closing.callback(self._status.stop)
+        self._await_worker()
+
+    def _await_worker(self) -> None:
+        """Returns once the worker that runs now is ready."""
         patience = time.monotonic() + PATIENCE_SECONDS
-        while not self._status.latest.ready:
+        while not (self._status.latest.ready and self._status.latest.pid == self._worker.pid):
             self._worker.supervise()
             time.sleep(TURN_SECONDS)
             if time.monotonic() > patience:
-                self._console.print(f"  still waiting: the worker {self._status.latest.reason}")
+                self._console.print(f"  still waiting for the worker: {self._status.latest.reason}")
                 patience += PATIENCE_SECONDS
 
     def _begin_to_publish(self) -> None:
@@ -164,7 +168,18 @@ class Stage:
 
     def play(self) -> bool:
         """Shows the stream until all of it was learned; False if the user leaves before."""
-        self._scene = Scene(self._readings, len(self._events))
+        address = f"http://127.0.0.1:{self._port}"
+        self._scene = Scene(self._readings, len(self._events), address=address)
+        try:
+            finished = self._watch()
+        except KeyboardInterrupt:
+            self._console.print(LEFT)
+            raise
+        if not finished:
+            self._console.print(LEFT)
+        return finished
+
+    def _watch(self) -> bool:
         with screen(self._console) as view, Keys() as keys:
             while not (self._publisher.done and self._seen(self._end)):
                 self._take(self._watcher.poll(TURN_SECONDS))
@@ -220,6 +235,7 @@ class Stage:
     def prove(self) -> None:
         """Stops the worker, compares, sums up. Raises RecoveryError if anything differs from the twin."""
         self._publisher.stop()
+        self._await_worker()  # killed at the very end, its successor has to come back first
         self._worker.stop()
         self._console.print("The twin, which nobody disturbed, learns the last of it …")
         twins = self._twin.finish(self._readings.lives)

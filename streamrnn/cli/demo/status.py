@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 EVERY_SECONDS = 0.5
@@ -15,6 +15,8 @@ ANSWER_SECONDS = 2.0
 class Status:
     """The worker's last answer."""
 
+    pid: int | None = None
+    """Of the worker that answered."""
     ready: bool = False
     reason: str = "starting"
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -48,22 +50,20 @@ def ask(port: int, before: Status) -> Status:
     """One question to the worker. Loopback only, so that no proxy is ever asked."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
-        ready, reason = _get(connection, "/readyz")
-        answered, body = _get(connection, "/api/v1/status")
-        if not answered:
-            return Status(False, reason.strip(), before.windows, before.weights)
-        return understood(ready, reason.strip(), json.loads(body), before)
+        connection.request("GET", "/api/v1/status")
+        return understood(json.loads(connection.getresponse().read()), before)
     except (OSError, http.client.HTTPException, ValueError):
-        return Status(False, "does not answer", before.windows, before.weights)
+        return replace(before, pid=None, ready=False, reason="does not answer")
     finally:
         connection.close()
 
 
-def understood(ready: bool, reason: str, status: Mapping[str, Any], before: Status) -> Status:
-    """What the board needs of a worker's `/api/v1/status`; what was known `before` while it restores."""
+def understood(status: Mapping[str, Any], before: Status) -> Status:
+    """What the board needs of a worker's answer; what was known `before` while it restores."""
+    now = replace(before, pid=status["pid"], ready=status["ready"], reason=status["reason"])
     partitions = sorted(status.get("partitions", ()), key=lambda partition: int(partition["partition"]))
     if not partitions or not all(partition["windows"] for partition in partitions):
-        return Status(ready, reason, before.windows, before.weights)
+        return now
     windows = {
         name: tuple(partition["windows"][name] for partition in partitions)
         for name in partitions[0]["windows"]
@@ -72,10 +72,4 @@ def understood(ready: bool, reason: str, status: Mapping[str, Any], before: Stat
         name: sum(partition["weights"][name] for partition in partitions) / len(partitions)
         for name in partitions[0]["weights"]
     }
-    return Status(ready, reason, windows, weights)
-
-
-def _get(connection: http.client.HTTPConnection, path: str) -> tuple[bool, str]:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    return response.status == 200, response.read().decode()
+    return replace(now, windows=windows, weights=weights)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from streamrnn.cli.demo import proof, topics
 from streamrnn.cli.demo.board import Scene, members_table, plot_of_errors
-from streamrnn.cli.demo.readings import Readings
+from streamrnn.cli.demo.readings import RECENT_WEEKS, Readings
 from streamrnn.snapshots import Store
 from streamrnn.types import Partition
 
@@ -29,15 +29,16 @@ def tell(
     """Errors, and the proof."""
     console.print(plot_of_errors(scene, min(PLOT_WIDTH, console.width), PLOT_ROWS))
     console.print(
-        f"\n{scene.readings.count:,} events learned, one at a time. Mean absolute error over the sensors:"
+        f"\n{scene.readings.count:,} events learned, one at a time. Mean absolute errors; recent is the last "
+        f"{RECENT_WEEKS} weeks:"
     )
     console.print(members_table(scene, wide=console.width >= 135, final=True))
     console.print()
     for crash in crashes:
-        seconds = crash.back_after or 0.0
-        console.print(
-            f"kill -9 after event {crash.count:,}; {seconds:.1f} s later the next one was predicted."
-        )
+        later = "nothing was left to predict"
+        if crash.back_after is not None:
+            later = f"{crash.back_after:.1f} s later the next one was predicted"
+        console.print(f"kill -9 after event {crash.count:,}; {later}.")
     killed = f"killed {len(crashes)} times" if len(crashes) != 1 else "killed once"
     console.print(proof.table(compared, f"worker ({killed})"))
 

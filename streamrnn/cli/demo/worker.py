@@ -28,7 +28,6 @@ class Worker:
         self._pid_file = log.with_suffix(".pid")
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
-        self.kills = 0
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +65,6 @@ class Worker:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self.kills += 1
 
     def stop(self) -> None:
         """Asks it to finish its batch, commit and snapshot; kills it if that takes too long."""

@@ -89,9 +89,11 @@ def test_outside_the_group_everything_is_dropped_and_joined_again(tmp_path: Path
     def sometimes() -> object:
         polls.append(None)
         if len(polls) == 4:
-            loop.source.revoke([0])  # type: ignore[attr-defined]
-            loop.source.assign([0])  # type: ignore[attr-defined]
             raise Fenced("not a member")
+        if len(polls) == 5:
+            assert not list(loop.partitions)
+            loop.source.lose([0])  # type: ignore[attr-defined]
+            loop.source.assign([0])  # type: ignore[attr-defined]
         return membership()
 
     loop.source.membership = sometimes  # type: ignore[method-assign]

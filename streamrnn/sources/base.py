@@ -29,7 +29,8 @@ class Source(Protocol):
 
         Never returns records of a paused partition. Transport faults that pass are ridden out here (an
         empty answer); the others raise TransportError, and Fenced when another process uses this
-        worker's slot. Keeps the worker's place in its group: with everything paused it is called for that alone.
+        worker's slot. Keeps the worker's place in its group: with everything paused it is called for
+        that alone.
         """
         ...
 

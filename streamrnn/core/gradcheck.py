@@ -38,7 +38,7 @@ DIFFERENCES_TOLERANCE = 1e-6
 TOTAL_LEAST = 1e-3
 """For k = 1 the total derivative must differ by more, or the check does not tell the two apart."""
 
-INPUTS, KEYS, EVENTS = 3, 3, 110
+INPUTS, KEYS, EVENTS = 3, 3, 90
 DIFFERENCED = 3
 """Updates of each run that are compared with central differences: the last ones."""
 STEP = 1e-5

@@ -139,9 +139,8 @@ class Delivery:
             return "done"
         if now == batch.starts[at] and at in held:
             return "sent_again"
-        log.warning(
-            "%s: committed at %s, which is not this batch's end: restoring it", at, now and now.offset
-        )
+        why = "moved by somebody else" if at in held else "not held here any more"
+        log.warning("%s: its batch is dropped: committed at %s, %s", at, now and now.offset, why)
         return "dropped"
 
     def _ask(self, partition: Partition) -> Callable[[], Commit | None]:

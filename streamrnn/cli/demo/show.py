@@ -156,7 +156,8 @@ class Stage:
             self._worker.supervise()
             time.sleep(TURN_SECONDS)
             if time.monotonic() > patience:
-                self._console.print(f"  still waiting for the worker: {self._status.latest.reason}")
+                reason = self._status.latest.reason
+                self._console.print(f"  still waiting for the worker: {reason} (log: {self._worker.log})")
                 patience += PATIENCE_SECONDS
 
     def _begin_to_publish(self) -> None:

@@ -29,8 +29,8 @@ def tell(
     """Errors, and the proof."""
     console.print(plot_of_errors(scene, min(PLOT_WIDTH, console.width), PLOT_ROWS))
     console.print(
-        f"\n{scene.readings.count:,} events learned, one at a time. Mean absolute errors; recent is the last "
-        f"{RECENT_WEEKS} weeks:"
+        f"\n{scene.readings.count:,} events learned, one at a time. "
+        f"Mean absolute error (recent: {RECENT_WEEKS} weeks):"
     )
     console.print(members_table(scene, wide=console.width >= 135, final=True))
     console.print()
@@ -39,8 +39,8 @@ def tell(
         if crash.back_after is not None:
             later = f"{crash.back_after:.1f} s later the next one was predicted"
         console.print(f"kill -9 after event {crash.count:,}; {later}.")
-    killed = f"killed {len(crashes)} times" if len(crashes) != 1 else "killed once"
-    console.print(proof.table(compared, f"worker ({killed})"))
+    times = {0: "never killed", 1: "killed once"}.get(len(crashes), f"killed {len(crashes)} times")
+    console.print(proof.table(compared, f"worker ({times})"))
 
 
 def advise(console: Console, folder: Path, readings: Readings) -> None:

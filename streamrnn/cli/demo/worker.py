@@ -24,7 +24,7 @@ class Worker:
 
     def __init__(self, config: Path, log: Path) -> None:
         self._config = config
-        self._log = log
+        self.log = log
         self._pid_file = log.with_suffix(".pid")
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
@@ -37,7 +37,7 @@ class Worker:
     def start(self, arguments: Sequence[str] = ()) -> None:
         if self.starts == 0:
             end_left_over(self._pid_file)
-        with self._log.open("ab" if self.starts else "wb") as log:
+        with self.log.open("ab" if self.starts else "wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which ends the worker in order.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streamrnn", "run", str(self._config), *arguments],
@@ -56,7 +56,7 @@ class Worker:
         code = self._process.returncode
         if code >= 0:
             raise TransportError(
-                f"the worker ended with exit code {code}: {self._last_words()} (log: {self._log})"
+                f"the worker ended with exit code {code}: {self._last_words()} (log: {self.log})"
             )
         self.start()
 
@@ -81,7 +81,7 @@ class Worker:
         self._process = None
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
 

@@ -20,7 +20,7 @@ ENV PATH=/opt/streamrnn/bin:$PATH \
     STREAMRNN_CACHE_DIR=/var/cache/streamrnn \
     NUMBA_CACHE_DIR=/var/cache/streamrnn/numba \
     STREAMRNN_HTTP__HOST=0.0.0.0
-USER 10001
+USER 10001:10001
 WORKDIR /var/lib/streamrnn
 EXPOSE 8080
 STOPSIGNAL SIGTERM

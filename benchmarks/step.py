@@ -117,7 +117,7 @@ def kernel_alone(hidden: int, window: int, block: int) -> Callable[[int], None]:
 
 
 def whole_learner(hidden: int, window: int, block: int) -> Callable[[int], None]:
-    """`Learner.learn` from bytes to bytes: decoding, scaling, the network, mix and scores, encoding, digest."""
+    """`Learner.learn` from bytes to bytes: decoding, scaling, network, mix and scores, encoding, digest."""
     config = Config.model_validate(
         {
             "task": {"regression": "y", "loss": "squared"},

@@ -1,5 +1,4 @@
-"""The opponent: what a good PyTorch programmer writes to learn event by event with BPTT(k; 1), eager, on one
-thread.
+"""The opponent: what a good PyTorch programmer writes to learn event by event with BPTT(k; 1), on one thread.
 
 `GRUCell` for one step (faster there than `GRU`), `GRU` over the window otherwise (one call, a loop in
 C++); gradients set to None rather than to zero; fused Adam; clipping by torch's own function; states

@@ -1,5 +1,4 @@
-"""Are the gradients right? A live run, whose weights move at every update, beside torch autograd and
-differences.
+"""Are the gradients right? A live run, whose weights move at every update, beside autograd and differences.
 
 A network learns a small random stream of interleaved keys in float64, event by event. At each update the
 gradient that the kernel used is compared with torch autograd of the window's function (DESIGN of
@@ -289,9 +288,7 @@ class _Twin:
             return state[0].numpy(), float(self._head(state))
 
     def gradient(self, update: _Update, total: bool = False) -> Array:
-        """Of the window's mean loss; `total`: the entering state moves with the weights as the past would
-        move it.
-        """
+        """Of the window's mean loss; `total`: the entering state moves with the weights, through the past."""
         own, window = self._take(update.parameters), update.window
         entry = self._row(window.entry)
         if total:

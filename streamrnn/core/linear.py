@@ -1,5 +1,4 @@
-"""Products with a matrix kept by columns: row j holds what input j sends to every output; the last row is
-the bias.
+"""Products with a matrix kept by columns: row j is what input j sends to all outputs, the last row the bias.
 
 Shapes: weights (d + 1, m); inputs (k, d) and outputs (k, m), one row per step of the window. Loops run over m
 innermost, on contiguous memory with an index straight from `range`, which is what the compiler vectorises.
@@ -18,9 +17,7 @@ Vector = npt.NDArray[np.floating]
 
 @jit
 def affine_sparse(weights: Matrix, inputs: Matrix, t: int, out: Matrix, row: int) -> None:
-    """out[row] = bias + Wᵀ x for the inputs of step t, where an input that is 0 (one-hot, mask) costs
-    nothing.
-    """
+    """out[row] = bias + Wᵀ x for the inputs of step t; an input that is 0 (one-hot, mask) costs nothing."""
     d, m = inputs.shape[1], out.shape[1]
     for i in range(m):
         out[row, i] = weights[d, i]

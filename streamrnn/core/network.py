@@ -1,6 +1,4 @@
-"""One recurrent network that learns while it predicts: parameters that all keys share, a state and a ring
-per key.
-"""
+"""A recurrent network that learns while it predicts: parameters for all, a state and a ring per key."""
 
 import importlib
 from collections.abc import Mapping
@@ -34,8 +32,7 @@ State = dict[str, npt.NDArray[np.generic]]
 
 
 class Network:
-    """A cell with a linear head of one output, a loss, a gradient method and an optimiser, in one compiled
-    kernel.
+    """A cell with a linear head of one output, a loss, a gradient method and an optimiser, compiled as one.
 
     Not thread-safe. Letters: d inputs, n hidden, p parameters, s slots in use.
     """
@@ -58,19 +55,12 @@ class Network:
         dtype: Literal["float32", "float64"] = "float32",
         seed: int = 0,
     ) -> None:
-        """`horizon` is how many steps of a key before an event the step lies that its label judges; 0: the
-        event's own.
-        """
+        """`horizon`: how many steps of the key before its event a label judges; 0: the event's own."""
         if window.first < stride:
             raise ValueError(f"network {name}: window {window.first} is shorter than stride {stride}")
         self.name, self.inputs, self.hidden = name, inputs, hidden
-        self.horizon, self.stride, self.clip, self.schedule, self.window = (
-            horizon,
-            stride,
-            clip,
-            schedule,
-            window,
-        )
+        self.horizon, self.window, self.stride = horizon, window, stride
+        self.schedule, self.clip = schedule, clip
         self.dtype = np.dtype(dtype)
         self._cell = cast(Cell, importlib.import_module(CELLS[cell]))
         self._kernel = kernel.load(cell, gradient, optimiser, loss)

@@ -34,8 +34,10 @@ INLINED: dict[str, Any] = OPTIONS | {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-"""Options of a kernel's parts, which only compiled code calls: as arguments they would go through the
-stack.
+"""Options of a kernel's parts.
+
+Inlined, because their many arguments would go through the stack; without wrappers, which take long to
+compile, so that only compiled code may call them.
 """
 
 EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
@@ -45,9 +47,7 @@ jit = numba.njit(**INLINED)
 exact = numba.njit(**EXACT)
 
 by_type = partial(overload, jit_options=EXACT, strict=False)
-"""Registers the compiled form of a function by the types of its arguments; not strict about their
-annotations.
-"""
+"""Registers the compiled form of a function by the types of its arguments."""
 
 SINGLE = (1.0, 0.5, 0.16666505, 0.041666467, 0.008369155, 0.001393365)
 DOUBLE = (

@@ -1,6 +1,4 @@
-"""The learning rate as a function of the number of labelled events, so that it does not depend on clocks or
-blocks.
-"""
+"""The learning rate over the number of labelled events, which does not depend on clocks or blocks."""
 
 from dataclasses import dataclass
 

@@ -11,8 +11,8 @@ Array = npt.NDArray[np.floating]
 class Cell(Protocol):
     """One step forward and back of a recurrence with n hidden values and d inputs.
 
-    Its trace has `inputs` (k, d) and `states` (k + 1, n), where step t enters with row t and leaves row t +
-    1. The functions after `trace` are compiled and inlined into the kernel.
+    Its trace has `inputs` (k, d) and `states` (k + 1, n): step t enters with row t and leaves row t + 1. The
+    functions after `trace` are compiled and inlined into the kernel.
     """
 
     def size(self, inputs: int, hidden: int) -> int:
@@ -36,7 +36,6 @@ class Cell(Protocol):
     forward: Any
     """(weights, trace, t): step t."""
     backward: Any
-    """(weights, trace, t, dh, further): step t on the way back; turns ∂L/∂h′ into ∂L/∂h if it goes further.
-    """
+    """(weights, trace, t, dh, further): step t on the way back; ∂L/∂h′ becomes ∂L/∂h if it goes further."""
     accumulate: Any
     """(gradients, trace, steps): the gradient from what `backward` left."""

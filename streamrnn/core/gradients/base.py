@@ -1,8 +1,7 @@
-"""The values that a gradient method works on. They live in arrays that Python owns; kernels change them in
-place.
+"""The values that a gradient method works on. They live in arrays that Python owns.
 
-A gradient method is a module with a compiled function `advance`, whose imports end in `# <cell>`, `#
-<loss>` or `# <optimiser>`: `core.kernel` makes one kernel per network by putting the chosen members there.
+A gradient method is a module with a compiled function `advance`, whose imports end in
+`# <cell>`, `# <loss>` or `# <optimiser>`: `core.kernel` puts the chosen members there.
 
 Letters: d inputs, n hidden, p parameters, s slots, r steps in a ring, k steps of the greatest window.
 """

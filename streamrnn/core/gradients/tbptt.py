@@ -1,7 +1,6 @@
-"""BPTT(k; s): after every s labels of a key one update, whose gradient reaches k steps back (Williams and
-Peng 1990).
+"""BPTT(k; s): after every s labels of a key one update, whose gradient reaches k steps back.
 
-One-step learning is (1; 1), the sliding window (k; 1), the chunks of textbooks (k; k).
+Williams and Peng (1990). One-step learning is (1; 1), a sliding window (k; 1), textbook chunks (k; k).
 
 To learn, the window of k steps that ends at the judged step is run again from its stored entry state with
 today's weights; loss and gradient belong to that run. The published output is only scored, and the carried
@@ -178,8 +177,7 @@ def advance(
     begin: int,
     end: int,
 ) -> None:
-    """Events `begin` to `end` of a block in order: step, predict into `out`, and learn what their labels
-    judge.
+    """Events `begin` to `end` of a block in order: step, predict into `out`, learn.
 
     A label of the same event (horizon 0) is used after the event's own step, a late one before it. `rates`
     begins with the rate of the last labelled event before `begin`, then has one for each labelled event

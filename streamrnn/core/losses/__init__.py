@@ -1,6 +1,4 @@
-"""Losses by name: one file each, with compiled `value`, `derivative` and `error` of an output and its
-target.
-"""
+"""Losses by name: one file each, with compiled `value`, `derivative` and `error`."""
 
 LOSSES = {
     "squared": "streamrnn.core.losses.squared",

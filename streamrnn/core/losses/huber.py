@@ -1,6 +1,4 @@
-"""Huber's loss (1964) with its bend at 1, in units of the target's running scale: a single outlier pulls no
-harder.
-"""
+"""Huber's loss (1964) with its bend at 1, in the scaled unit: an outlier pulls no harder."""
 
 from typing import Any
 

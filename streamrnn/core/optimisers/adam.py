@@ -13,8 +13,10 @@ BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
 LEAST = 1e-30
-"""Moments below are set to 0 now and then, being nothing beside ε. Else those of an input that is rarely
-other than 0 fade into subnormal numbers, and arithmetic with them is ten times slower.
+"""Moments below are set to 0 now and then, being nothing beside ε.
+
+Else those of an input that is rarely other than 0 fade into subnormal numbers, and arithmetic with them is
+ten times slower.
 """
 EVERY = 64
 """Updates between two such looks; in between a moment shrinks by 0.9⁶⁴, to 1e-33 at least."""

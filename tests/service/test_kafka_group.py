@@ -14,7 +14,7 @@ pytestmark = pytest.mark.kafka
 def test_nothing_of_a_zombie_is_visible(make_world: MakeWorld, broker: Broker) -> None:
     """Stopped beyond its session, replaced by another slot, then continued in the midst of its work."""
     world = make_world(broker, partitions=2)
-    flowing = world.flow(3000, rate=200.0)
+    flowing = world.flow(2400, rate=200.0)
     zombie = world.start(slot="a")
     world.wait_live(zombie)
     zombie.signal(signal.SIGSTOP)
@@ -33,7 +33,7 @@ def test_one_then_three_then_two_workers_equal_a_single_undisturbed_one(
     make_world: MakeWorld, broker: Broker
 ) -> None:
     world = make_world(broker, partitions=4)
-    flowing = world.flow(5000, rate=200.0)
+    flowing = world.flow(3500, rate=200.0)
     first = world.start(slot="a")
     world.wait_live(first)
     second, third = world.start(slot="b"), world.start(slot="c")

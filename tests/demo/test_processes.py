@@ -1,5 +1,6 @@
 """Worker, twin, keys and status: what the demo does with other processes and with the terminal."""
 
+import fcntl
 import json
 import os
 import pty
@@ -12,11 +13,11 @@ from string import Template
 
 import pytest
 
-from streamrnn.cli.demo import pedestrians, terminal, worker
+from streamrnn.cli.demo import pedestrians, show, terminal, worker
 from streamrnn.cli.demo.status import Status, ask, understood
 from streamrnn.cli.demo.twin import Digests, Twin
 from streamrnn.config import Config, load
-from streamrnn.errors import TransportError
+from streamrnn.errors import ConfigError, TransportError
 from streamrnn.learner import Learner
 from streamrnn.learner.outputs import Digest
 from streamrnn.snapshots import digest
@@ -94,6 +95,18 @@ def test_a_worker_that_gives_up_ends_the_demo_with_its_last_words(tmp_path: Path
             time.sleep(0.05)
     missing.stop()
     assert not (tmp_path / "worker.pid").exists()
+
+
+def test_a_kafka_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match=r"no Kafka answers at 127\.0\.0\.1:1"):
+        show.show(show.Options(bootstrap_servers="127.0.0.1:1"), tmp_path)
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another demo runs"):
+            show.show(show.Options(), tmp_path)
 
 
 def test_keys_come_at_once_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

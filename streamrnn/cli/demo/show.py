@@ -28,7 +28,8 @@ from streamrnn.cli.demo.terminal import Keys
 from streamrnn.cli.demo.twin import TwinProcess
 from streamrnn.cli.demo.watcher import Fetched, Watcher
 from streamrnn.cli.demo.worker import Worker
-from streamrnn.errors import ConfigError, RecoveryError
+from streamrnn.errors import ConfigError, RecoveryError, TransportError
+from streamrnn.kafka_client import probe
 
 FOLDER = Path(".data/demo")
 TURN_SECONDS = 0.05
@@ -37,6 +38,7 @@ TWIN_SECONDS = 1.0
 RATE_SECONDS = 3.0
 PATIENCE_SECONDS = 10.0
 """After so long a start says what it waits for."""
+ANSWER_SECONDS = 5.0
 LEFT = "Left half way. Run it again: it goes on where the input ended."
 
 
@@ -55,7 +57,7 @@ def show(options: Options, folder: Path = FOLDER) -> None:
         closing.enter_context(_ends_on_signals())
         closing.enter_context(_alone(folder))
         events = pedestrians.load()
-        bootstrap_servers = options.bootstrap_servers or _start_kafka(console, closing, folder)
+        bootstrap_servers = _given_kafka(options) or _start_kafka(console, closing, folder)
         topics.create(bootstrap_servers)
         topics.check_ours(bootstrap_servers, events)
         stage = Stage(options, folder, console, events, bootstrap_servers, closing)
@@ -65,6 +67,15 @@ def show(options: Options, folder: Path = FOLDER) -> None:
         stage.prove()
         if options.follow:
             stage.follow()
+
+
+def _given_kafka(options: Options) -> str | None:
+    servers = options.bootstrap_servers
+    if servers is not None and not probe({"bootstrap_servers": servers}, ANSWER_SECONDS):
+        raise TransportError(
+            f"no Kafka answers at {servers}; without --bootstrap-servers one is started here"
+        )
+    return servers
 
 
 def _start_kafka(console: Console, closing: contextlib.ExitStack, folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Kernels are made once, found again by the next process, and made anew when a file they draw on changes."""
 
+import json
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ import pytest
 import streamrnn
 from streamrnn.core import kernel
 from streamrnn.errors import ConfigError
+from tests.core.streams import network, stream
 
 ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(streamrnn.__file__).parent
 MEMBERS = {"cell": "gru", "gradient": "tbptt", "optimiser": "adam", "loss": "huber"}
 DRAWN_ON = [
     "core/cells/gru.py",
@@ -69,6 +72,16 @@ def test_the_second_process_finds_what_the_first_compiled_and_computes_the_same_
     assert len(list((tmp_path / "cache" / "kernels").glob("kernel_*.py"))) == 1
 
 
+def test_compiled_and_plain_python_agree(tmp_path):
+    code = """
+from tests.core.streams import network, stream
+print(network(3, dtype="float64").advance(*stream(40)).tolist())
+"""
+    plain = run(f"import os; os.environ['NUMBA_DISABLE_JIT'] = '1'\n{code}", PACKAGE, tmp_path)
+    out = network(3, dtype="float64").advance(*stream(40))
+    assert out == pytest.approx(json.loads(plain), abs=1e-14)
+
+
 def test_an_edit_of_any_file_it_draws_on_makes_another_kernel_and_a_revert_finds_the_old_one(copy, tmp_path):
     files = {name: copy / name for name in DRAWN_ON}
     edits = "\n".join(
@@ -92,15 +105,14 @@ def test_a_file_it_does_not_draw_on_makes_no_other_kernel(copy, tmp_path):
 
 def test_the_list_of_files_is_whole():
     """Every module of ours that a kernel's source names, directly or through another, is among DRAWN_ON."""
-    root = Path(streamrnn.__file__).parent
     named = {"core/gradients/tbptt.py"}
     for _ in range(5):
         for name in list(named):
             for module in re.findall(
-                r"^from streamrnn\.([\w.]+) import", (root / name).read_text(), re.MULTILINE
+                r"^from streamrnn\.([\w.]+) import", (PACKAGE / name).read_text(), re.MULTILINE
             ):
                 path = f"{module.replace('.', '/')}.py"
-                named |= {path} if (root / path).exists() else set()
+                named |= {path} if (PACKAGE / path).exists() else set()
     assert named - {"core/losses/squared.py"} <= {*DRAWN_ON}
 
 

@@ -11,6 +11,7 @@ output per event. Then `streamrnn replay` of the same events from their file, wi
 """
 
 import argparse
+import gc
 import json
 import subprocess
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
     options = parser.parse_args()
     file, what = elec2()
+    gc.freeze()  # as the service does
     with site() as place:
         figures = [*through_the_broker(place, file, options.rounds), replayed(place, file, options.rounds)]
     title = f"GRU {HIDDEN}, one step, {what}, batch {BATCH}, medians of {options.rounds} rounds"

@@ -47,6 +47,8 @@ Tick = Callable[[], None]
 SLICE_SECONDS = 0.5
 TRANSACTION_SECONDS = 60.0
 """How long a transaction may stay open before the broker aborts it; no call on it is worth a longer wait."""
+_SHORT = 1 << 19
+"""Bytes of a record up to which the client, which refuses 1 MiB and more, need not be asked."""
 
 Result = TypeVar("Result")
 
@@ -379,6 +381,8 @@ class Producer:
     def __init__(self, options: Options, *, transactional_id: str | None, tick: Tick) -> None:
         """Takes over `transactional_id`: what another producer of this id left open is aborted."""
         self._tick = tick
+        self._begun: set[TopicPartition] = set()
+        """Where a record was sent since `publish` began: what the client knows of the place is up to date."""
         self._transactional = transactional_id is not None
         transactional = {
             "transactional_id": transactional_id,
@@ -413,7 +417,15 @@ class Producer:
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[Any]
     ) -> Any:
         """A future. The broker's clock decides what a record's time may be, so it is always this moment."""
-        return self._producer.send(topic, value, key, headers, partition)
+        place = TopicPartition(topic, partition)
+        if place not in self._begun or len(key or b"") + len(value or b"") > _SHORT:
+            self._begun.add(place)
+            return self._producer.send(topic, value, key, headers, partition)
+        # Most of what the client does to send one record is asking what it was told for the one before.
+        future, full, new, _ = self._producer._accumulator.append(place, None, key, value, headers)
+        if full or new:
+            self._producer._sender.wakeup()
+        return future
 
     def publish(
         self,
@@ -426,6 +438,7 @@ class Producer:
         `send` returns the futures. Raises Fenced, DeliveryUncertain, or TransportError if it never can work.
         """
         started = time.monotonic()
+        self._begun.clear()
         try:
             if self._transactional:
                 self._transaction(send, offsets, proof)

@@ -92,6 +92,31 @@ def test_records_are_stamped_with_the_time_of_sending(
     sink.close()
 
 
+def test_more_than_fits_into_one_request_arrives_whole_and_in_order(
+    broker: Broker, topic: TopicFactory, source: KafkaSource, slot: str
+) -> None:
+    partition = joined(source, 3)[0]
+    out = topic()
+    sink = sink_of(options_of(broker), out, slot)
+    values = [str(i).encode() * 200 for i in range(3000)]  # 2.2 MB, and a request takes one
+    sink.publish({partition: list(map(prediction, values))}, {partition: Commit(1)}, source.membership())
+    assert [record.value for _, record in read_all(broker, out)] == values
+    sink.close()
+
+
+def test_a_record_that_is_too_large_is_refused_wherever_it_stands(
+    broker: Broker, topic: TopicFactory, source: KafkaSource, slot: str
+) -> None:
+    partition = joined(source, 3)[0]
+    out = topic()
+    sink = sink_of(options_of(broker), out, slot)
+    outputs = [prediction(b"1"), prediction(bytes(1 << 20)), prediction(b"2")]
+    with pytest.raises(TransportError, match="larger than"):
+        sink.publish({partition: outputs}, {partition: Commit(1)}, source.membership())
+    assert read_all(broker, out) == []
+    sink.close()
+
+
 # --- what may have happened ---------------------------------------------------------------------------
 
 

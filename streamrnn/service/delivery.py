@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ class Delivery:
         return lambda: self._source.committed(partition, ANSWER_SECONDS)
 
     def _until_it_answers(self, name: str, ask: Callable[[], Answer]) -> Answer:
-        patience = LEAVE_SECONDS
+        leave = math.inf
         while True:
             try:
                 with self._pulse.calling(name):
@@ -156,9 +157,10 @@ class Delivery:
                 raise
             except TransportError as error:
                 self._complain(f"waiting for the broker: {error}")
-                if self._stopping.asked and patience <= 0:
+                if self._stopping.asked:
+                    leave = min(leave, time.monotonic() + LEAVE_SECONDS)
+                if time.monotonic() >= leave:
                     raise
-            patience -= RETRY_SECONDS if self._stopping.asked else 0.0
             time.sleep(RETRY_SECONDS)
             self._attend()
 

@@ -64,6 +64,7 @@ class Loop:
         self._meter = meter
         self._view = view
         self._last_record = time.monotonic()
+        self._was_member = False
         self._outside_since: float | None = None
 
     def run(self) -> None:
@@ -73,6 +74,7 @@ class Loop:
             self._deliver(self.partitions.learn(records), membership)
             self._deliver(self.partitions.awaken(), membership)
             self.partitions.watch_logs()
+            self._deliver(self.partitions.pass_control_records(), membership)
             self.partitions.save_due(self._limits.snapshot_every)
             self._view.renew(self)
         self.partitions.save_all()
@@ -99,12 +101,13 @@ class Loop:
         except Fenced as error:
             now = time.monotonic()
             if self._outside_since is None:
-                log.warning("not a member of the group any more, joining again: %s", error)
+                if self._was_member:
+                    log.warning("not a member of the group any more, joining again: %s", error)
                 self._outside_since = now
             if now - self._outside_since > OUTSIDE_SECONDS:
                 raise
             return _OUTSIDE
-        self._outside_since = None
+        self._was_member, self._outside_since = True, None
         return membership
 
     def _attend(self) -> tuple[set[Partition], object | None]:
@@ -123,7 +126,10 @@ class Loop:
         self.partitions.confirm(batch, done)
         if outputs := {at: answers for at, answers in outputs.items() if at in done}:
             self.learned += sum(map(len, outputs.values()))
-            self._meter.delivered(outputs, time.monotonic() - start)
+            self._meter.delivered(
+                {at: answers for at, answers in outputs.items() if self.partitions.holds(at)},
+                time.monotonic() - start,
+            )
 
     def _limit(self) -> int:
         most = self._limits.max_records

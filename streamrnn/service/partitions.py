@@ -61,6 +61,8 @@ class Life:
     """When to look at the log's bounds again, by the monotonic clock."""
     away: str = ""
     """Why the last look failed."""
+    read: int = -1
+    """Next offset to read, when the log was last looked at: beyond `position` by control records only."""
     bounds: Bounds | None = None
     """What the log held when it was last asked."""
     lag: int | None = None
@@ -112,6 +114,9 @@ class Partitions:
 
     def __iter__(self) -> Iterator[Life]:
         return iter(tuple(self._lives.values()))
+
+    def holds(self, partition: Partition) -> bool:
+        return partition in self._lives
 
     @property
     def all_live(self) -> bool:
@@ -234,9 +239,21 @@ class Partitions:
                     life.away = f"the broker does not answer: {error}"
                 else:
                     life.away = ""
-                    read = max(life.position, self._source.position(life.partition))
-                    life.lag = max(0, life.bounds.stable - read)
-                    restore.within(life.partition, read, life.bounds)
+                    life.read = max(life.position, self._source.position(life.partition))
+                    life.lag = max(0, life.bounds.stable - life.read)
+                    restore.within(life.partition, life.read, life.bounds)
+
+    def pass_control_records(self) -> Batch:
+        """Commits beyond the control records that were read since the last look at the log.
+
+        A committed position in front of them looks, once retention took them, as if records were missing.
+        """
+        batch = Batch()
+        for life in self:
+            if life.settled and life.read > life.position:
+                life.position = life.read
+                batch.add(life.partition, life.committed, self._commit_of(life))
+        return batch
 
     def _enliven(self, life: Life) -> None:
         life.stage, life.reason = "live", ""

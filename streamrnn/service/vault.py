@@ -107,6 +107,8 @@ class Vault:
         self, partition: Partition, commit: Commit, learner: Learner, configuration: Configuration
     ) -> bool:
         """The same in another thread; False if the one before is still being written, or failed."""
+        if self._writer.busy:
+            return False  # before the state is copied for nothing
         try:
             return self._writer.offer(learner.state(), _provenance(partition, commit, learner, configuration))
         except SnapshotError as error:

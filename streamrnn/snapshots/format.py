@@ -4,6 +4,7 @@ The manifest is the commit point and vouches for every byte: it holds the checks
 array and of itself, and is accepted only in exactly the form in which it is written.
 """
 
+import functools
 import hashlib
 import json
 import platform
@@ -166,10 +167,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 def versions() -> dict[str, str]:
     """Of everything that may change a bit of the outcome."""
-    libraries = {name: metadata.version(name) for name in ("numpy", "numba", "llvmlite")}
-    return {"streamrnn": __version__, "python": platform.python_version(), **libraries}
+    return {"streamrnn": __version__, "python": platform.python_version(), **_libraries()}
 
 
+@functools.cache
+def _libraries() -> dict[str, str]:
+    """A process keeps those it has imported; looking them up parses the metadata of each."""
+    return {name: metadata.version(name) for name in ("numpy", "numba", "llvmlite")}
+
+
+@functools.cache
 def cpu_name() -> str:
     """The type of this machine's processor; bits are promised to be the same on the same type only."""
     try:

@@ -26,9 +26,14 @@ class SnapshotWriter:
         self._flight: Future[Saved] | None = None
         self._saved: list[Saved] = []
 
+    @property
+    def busy(self) -> bool:
+        """True while a snapshot is being written: `offer` would refuse another."""
+        return self._flight is not None and not self._flight.done()
+
     def offer(self, arrays: Arrays, provenance: Provenance) -> bool:
         """Start writing a copy of `arrays`; False if the snapshot before is still being written."""
-        if self._flight is not None and not self._flight.done():
+        if self.busy:
             return False
         self.flush()
         copies = {name: np.array(array, order="C", copy=True) for name, array in arrays.items()}

@@ -1,5 +1,6 @@
 """A failed publish: the exception never decides, the committed position does."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,22 @@ def test_at_least_once_a_lost_commit_does_not_publish_twice(tmp_path: Path) -> N
     assert len(lost) == 3
     assert world.log.committed(GROUP, world.partitions[0]) is not None
     world.assert_undisturbed()
+
+
+def test_a_worker_that_is_to_leave_does_not_wait_longer_because_each_question_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = _world(tmp_path)
+    loop = world.worker()
+    world.fail(loop, "never", at=2)
+
+    def slow() -> None:
+        loop.stopping.ask()
+        time.sleep(0.3)
+        raise TransportError("no answer")
+
+    monkeypatch.setattr(loop.sink, "recover", slow)
+    start = time.monotonic()
+    with pytest.raises(TransportError, match="no answer"):
+        loop.run()
+    assert time.monotonic() - start < 0.05 + 0.3 + 0.3 + 0.2, "what is left when asked, and one more question"

@@ -91,6 +91,24 @@ def test_retention_up_to_the_snapshot_does_no_harm(tmp_path: Path) -> None:
     assert loop.learned == 3
 
 
+def test_retention_of_control_records_alone_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transactions of the input end in a record that nobody reads, and retention may take the last one."""
+    monkeypatch.setattr("streamrnn.service.partitions.LOOK_SECONDS", 0.0)
+    world = World(tmp_path)
+    world.append(VALUES)
+    world.log.mark(world.partitions[0], 2)
+    world.log.finish()
+    world.worker().run()
+    world.assert_undisturbed()
+    world.log.trim(world.partitions[0], world.log.bounds(world.partitions[0]).end)
+    _more(world)
+    loop = world.worker()
+    loop.run()
+    assert loop.learned == 3
+
+
 def test_retention_that_overtakes_a_running_worker_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

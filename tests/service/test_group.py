@@ -1,6 +1,8 @@
 """Partitions that come and go while events flow: each is learned once, by whoever holds it."""
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,3 +116,36 @@ def test_outside_the_group_for_too_long_it_gives_up(tmp_path: Path, monkeypatch:
     with pytest.raises(Fenced):
         loop.run()
     assert world.log.committed(GROUP, world.partitions[0]) is None
+
+
+def test_before_its_first_join_a_worker_says_nothing_of_being_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = _world(tmp_path, 1)
+    loop = world.worker(assigned=[])
+    membership, member = loop.source.membership, iter([False, False, True, True, False])
+
+    def outside_at_times() -> object | None:
+        if next(member, True):
+            world.log.finish()
+            return membership()
+        loop.source.assign([0])  # type: ignore[attr-defined]
+        raise Fenced("not a member")
+
+    monkeypatch.setattr(loop.source, "membership", outside_at_times)
+    caplog.set_level(logging.WARNING)
+    loop.run()
+    assert sum("any more" in record.message for record in caplog.records) == 1, "once it had been a member"
+    world.assert_undisturbed()
+
+
+def test_a_partition_that_left_while_its_last_batch_was_in_doubt_leaves_no_series(tmp_path: Path) -> None:
+    world = _world(tmp_path, 2)
+    world.log.finish()
+    loop = world.worker()
+    revoke = loop.source.revoke  # type: ignore[attr-defined]
+    world.fail(loop, "at_once", at=3, meanwhile=lambda: revoke([1]))
+    loop.run()
+    series = [sample for family in world.registry.collect() for sample in family.samples]
+    held: set[Any] = {sample.labels["partition"] for sample in series if "partition" in sample.labels}
+    assert held == {"0"}

@@ -343,6 +343,15 @@ class Member:
 
         return self._ask(ask, "what the partition holds", seconds)
 
+    def topic_id(self, topic: str) -> str:
+        """The topic's id as the metadata told it last; empty before that, and where brokers tell none."""
+        found = self.consumer._manager.cluster.topic_id(topic)
+        return "" if found is None else str(found)
+
+    def position(self, partition: TopicPartition) -> int:
+        offset: int = self.consumer.position(partition, timeout_ms=0)
+        return offset
+
     def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         self._ask(
             lambda: self.consumer.commit(dict(offsets), timeout_ms=TRANSACTION_SECONDS * 1000),

@@ -45,6 +45,8 @@ class Life:
     ask_after: float = 0.0
     """When to ask for the committed position (again), by the monotonic clock."""
     lineage: str = ""
+    topic_id: str = ""
+    """Of the topic that the position is one in; empty as long as it is not known."""
     learner: Learner | None = None
     committed: Commit | None = None
     """The position that is confirmed; nothing newer may be snapshotted."""
@@ -181,7 +183,7 @@ class Partitions:
     def _begin(self, life: Life, commit: Commit | None, bounds: Bounds, genesis: Batch) -> None:
         """A genesis: the snapshot first, so that no committed position is ever without one."""
         life.stage, life.reason = "beginning", "committing its first position"
-        life.lineage = self._new_lineage()
+        life.lineage, life.topic_id = self._new_lineage(), self._source.topic_id(life.partition)
         life.learner = self._models.make(life.lineage, self._models.configuration)
         life.position = bounds.begin
         self._save_now(life)
@@ -197,8 +199,15 @@ class Partitions:
         self._enliven(life)
 
     def _restore(self, life: Life, commit: Commit, bounds: Bounds) -> None:
+        life.topic_id = self._source.topic_id(life.partition)
         restored = restore.restore(
-            life.partition, commit, bounds, self._vault, self._models, accept_inexact=self._accept_inexact
+            life.partition,
+            commit,
+            bounds,
+            life.topic_id,
+            self._vault,
+            self._models,
+            accept_inexact=self._accept_inexact,
         )
         self._meter.passed_over(life.partition, restored.saved.passed_over)
         self._compare_origins(life.partition, restored)
@@ -270,6 +279,7 @@ class Partitions:
         for partition, block in records.items():
             life = self._lives.get(partition)
             if life and life.flows:
+                restore.same_topic(partition, life.topic_id, self._source.topic_id(partition))
                 new = self._replay(life, block)
                 if new:
                     self._learn(life, new, batch)
@@ -369,7 +379,7 @@ class Partitions:
 
     def _commit_of(self, life: Life) -> Commit:
         learner = life.answering()
-        return Progress(life.lineage, learner.events, learner.digest).at(life.position)
+        return Progress(life.lineage, learner.events, learner.digest, life.topic_id).at(life.position)
 
 
 def _stamp(outputs: Sequence[Output]) -> None:

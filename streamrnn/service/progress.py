@@ -7,13 +7,15 @@ import msgspec
 from streamrnn.types import Commit
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a learner is. Two learners of one lineage with equal progress are equal bit for bit."""
 
     lineage: str
     events: int
     digest: str
     """Chains everything published so far (`Learner.digest`)."""
+    topic_id: str = ""
+    """Of the topic that was read (`Source.topic_id`); empty where nothing tells it."""
 
     def at(self, offset: int) -> Commit:
         """The committed position that carries this progress."""

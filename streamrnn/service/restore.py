@@ -54,6 +54,7 @@ def restore(
     partition: Partition,
     commit: Commit,
     bounds: Bounds,
+    topic_id: str,
     vault: Vault,
     models: Models,
     *,
@@ -61,6 +62,7 @@ def restore(
 ) -> Restored:
     """The newest sound snapshot of the committed life, with the configuration it was learned with."""
     progress = _progress(partition, commit)
+    same_topic(partition, progress.topic_id, topic_id)
     within(partition, commit.offset, bounds)
     saved = vault.newest(progress.lineage, partition, commit.offset)
     difference = models.difference(saved.configuration)
@@ -112,6 +114,15 @@ def within(partition: Partition, position: int, bounds: Bounds) -> None:
         raise RecoveryError(
             f"{partition}: the log ends at {bounds.end}, before the position {position}: the topic was made "
             f"anew, or lost records. {RESET}"
+        )
+
+
+def same_topic(partition: Partition, then: str, now: str) -> None:
+    """Raises RecoveryError if the topic is another one than that of the committed position."""
+    if then and now and then != now:
+        raise RecoveryError(
+            f"{partition}: the topic was made anew: its id is {now}, but the committed position is one in "
+            f"{then}. {RESET}"
         )
 
 

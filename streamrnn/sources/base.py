@@ -58,6 +58,10 @@ class Source(Protocol):
         """What the partition holds now. Raises TransportError after `seconds`."""
         ...
 
+    def topic_id(self, partition: Partition) -> str:
+        """Tells a topic from a later one of its name; empty where nothing does. Never blocks."""
+        ...
+
     def position(self, partition: Partition) -> int:
         """The next offset that poll will return or pass over (control records use up offsets)."""
         ...

@@ -84,6 +84,9 @@ class FileSource:
                 )
         return Bounds(0, self._counted, self._counted)
 
+    def topic_id(self, partition: Partition) -> str:
+        return ""
+
     def position(self, partition: Partition) -> int:
         if self._target is None:
             raise TransportError(f"{self.partition} has no position; seek first")

@@ -63,9 +63,11 @@ class KafkaSource:
     def bounds(self, partition: Partition, seconds: float) -> Bounds:
         return Bounds(*self._member.bounds(native(partition), seconds))
 
+    def topic_id(self, partition: Partition) -> str:
+        return self._member.topic_id(partition.topic)
+
     def position(self, partition: Partition) -> int:
-        offset: int = self._member.consumer.position(native(partition), timeout_ms=0)
-        return offset
+        return self._member.position(native(partition))
 
     def seek(self, partition: Partition, offset: int) -> None:
         self._member.consumer.seek(native(partition), offset)

@@ -91,6 +91,9 @@ class MemorySource:
     def bounds(self, partition: Partition, seconds: float) -> Bounds:
         return self._log.bounds(partition)
 
+    def topic_id(self, partition: Partition) -> str:
+        return self._log.topic_id(partition)
+
     def position(self, partition: Partition) -> int:
         position = self._cursor(partition).position
         if position is None:

@@ -7,6 +7,7 @@ that were trimmed, compacted or made anew.
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -73,6 +74,8 @@ class MemoryLog:
         """`topics` gives the number of partitions by name."""
         self._condition = threading.Condition()
         self._logs: dict[Partition, _Log] = {}
+        self._made: Counter[str] = Counter()
+        """How often each topic was made."""
         self._commits: dict[tuple[str, Partition], Commit] = {}
         self._members: dict[tuple[str, str], int] = {}
         self._producers: dict[str, int] = {}
@@ -86,6 +89,7 @@ class MemoryLog:
 
     def create(self, topic: str, partitions: int) -> None:
         with self._condition:
+            self._made[topic] += 1
             for number in range(partitions):
                 self._logs.setdefault(Partition(topic, number), _Log())
 
@@ -176,6 +180,10 @@ class MemoryLog:
         with self._condition:
             self._reach()
             return self.extent(partition)
+
+    def topic_id(self, partition: Partition) -> str:
+        with self._condition:
+            return str(self._made[partition.topic])
 
     def committed(self, group: str, partition: Partition) -> Commit | None:
         """Raises TransportError while a transaction that commits for `group` is open, as a real broker keeps

@@ -63,6 +63,9 @@ class StdinSource:
     def bounds(self, partition: Partition, seconds: float) -> Bounds:
         return Bounds(self._next, self._next + len(self._rows), self._next + len(self._rows))
 
+    def topic_id(self, partition: Partition) -> str:
+        return ""
+
     def position(self, partition: Partition) -> int:
         return self._next
 

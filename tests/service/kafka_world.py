@@ -215,7 +215,8 @@ class KafkaWorld:
             seen = predictions.get(partition.number, [])
             assert (list(dict.fromkeys(seen)) if repeated else seen) == _said(outputs, "prediction")
             letters += _said(outputs, "dead_letter")
-            assert progress == Progress(twin.lineage, twin.events, twin.digest)
+            assert progress.topic_id, "a real Kafka tells it"
+            assert progress == Progress(twin.lineage, twin.events, twin.digest, progress.topic_id)
             assert commit.offset == (records[-1].offset + 1 if records else 0)
             self._assert_snapshot(partition, commit, twin)
         if not repeated:

@@ -145,14 +145,44 @@ def test_a_recreated_topic_stops_even_right_after_genesis(tmp_path: Path) -> Non
 
 
 def test_a_log_that_ends_before_the_position_stops(tmp_path: Path) -> None:
+    """Also where nothing tells one topic from another of its name."""
     world = _lived(tmp_path)
     commit = world.log.committed(GROUP, world.partitions[0])
-    assert commit is not None
+    progress = Progress.of(commit) if commit else None
+    assert commit is not None and progress is not None
+    without_id = Progress(progress.lineage, progress.events, progress.digest).at(commit.offset)
     world.log.recreate("in", 1)
     member = Membership(GROUP, "admin", world.log.join(GROUP, "admin"))
-    world.log.commit({world.partitions[0]: commit}, member)
+    world.log.commit({world.partitions[0]: without_id}, member)
     with pytest.raises(RecoveryError, match="before the position"):
         world.worker().run()
+
+
+def _recreated_with_its_position(world: World) -> None:
+    """As a tool leaves it that restores a group's positions into a topic of the same name and length."""
+    partition = world.partitions[0]
+    commit = world.log.committed(GROUP, partition)
+    assert commit is not None
+    world.log.recreate("in", 1)
+    world.append(VALUES + VALUES)
+    member = Membership(GROUP, "admin", world.log.join(GROUP, "admin"))
+    world.log.commit({partition: commit}, member)
+
+
+def test_a_recreated_topic_as_long_as_the_old_one_stops(tmp_path: Path) -> None:
+    world = _lived(tmp_path)
+    _recreated_with_its_position(world)
+    with pytest.raises(RecoveryError, match=r"made anew: its id is 2.*--reset"):
+        world.worker().run()
+
+
+def test_a_topic_that_is_recreated_under_a_running_worker_stops_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.append(VALUES)
+    loop = world.worker()
+    world.meanwhile(loop, at=2, act=lambda: _recreated_with_its_position(world))
+    with pytest.raises(RecoveryError, match="made anew"):
+        loop.run()
 
 
 def test_compaction_is_noticed_by_the_digest(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def _calls_of_a_run(folder: Path) -> list[str]:
 def test_a_crash_at_any_call_changes_nothing(tmp_path: Path, after: bool) -> None:
     made = _calls_of_a_run(tmp_path / "whole")
     assert {"publish", "save", "offer", "start", "seek"} <= set(made)
+    assert made == _calls_of_a_run(tmp_path / "again"), "or a crash at a number would be one somewhere else"
     for number in range(len(made)):
         world = _run_with_crash(tmp_path / str(number), number, after)
         world.worker().run()

@@ -177,18 +177,20 @@ class Figure(NamedTuple):
         return [self.what, f"{shown[0]} {self.unit}".strip(), f"{shown[1]} … {shown[2]}", self.goal]
 
 
-COLUMNS = ("what", "median", "range", "goal")
-
-
 def show(figures: Sequence[Figure], title: str, *, markdown: bool) -> None:
-    """The figures as a table for people, or as the lines that `benchmarks/README.md` holds."""
+    """The figures, with machine and date."""
     rows = [figure.row() for figure in figures]
+    show_table(title, ("what", "median", "range", "goal"), rows, markdown=markdown)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool) -> None:
+    """For people, or as the lines that `benchmarks/README.md` holds."""
     caption = f"{title}; {machine()}, {datetime.now(UTC):%Y-%m-%d}"
     if markdown:
-        lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
+        lines = [columns, ["---"] * len(columns), *rows]
         print(f"{caption}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
         return
-    table = Table(*COLUMNS, title=caption)
+    table = Table(*columns, title=caption)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -6,21 +6,19 @@ machine slows them all; shown are medians of CPU time per event, and medians of 
 
     python benchmarks/step.py             all sizes, about three minutes
     python benchmarks/step.py --quick     hidden 64 alone
+    python benchmarks/step.py --markdown
 """
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
+from harness import show_table
 from torch_loop import TorchLoop
 
 from streamrnn.config.models import Config
@@ -51,17 +49,17 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="hidden 64 alone")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
     options = parser.parse_args()
-    table = Table(title=f"Microseconds per event on {processor()}, torch {torch.__version__}")
-    for column in ("hidden", "k", "block", "kernel", "learner", "torch", "torch / kernel", "torch / learner"):
-        table.add_column(column, justify="right")
-    for hidden in (64,) if options.quick else HIDDEN:
-        for window in WINDOWS:
-            for block in BLOCKS:
-                table.add_row(
-                    str(hidden), str(window), str(block), *row(measure(hidden, window, block, options.rounds))
-                )
-    Console().print(table)
+    rows = [
+        [str(hidden), str(window), str(block), *row(measure(hidden, window, block, options.rounds))]
+        for hidden in ((64,) if options.quick else HIDDEN)
+        for window in WINDOWS
+        for block in BLOCKS
+    ]
+    title = f"Microseconds of CPU per event, torch {torch.__version__}, medians of {options.rounds} rounds"
+    columns = ("hidden", "k", "block", "kernel", "learner", "torch", "torch / kernel", "torch / learner")
+    show_table(title, columns, rows, markdown=options.markdown)
 
 
 def row(times: Times) -> list[str]:
@@ -162,15 +160,6 @@ def peer(hidden: int, window: int) -> Callable[[int], None]:
             loop.learn(x[number], target[number])
 
     return learn
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

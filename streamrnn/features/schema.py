@@ -32,6 +32,8 @@ Reason = Literal[
 
 GREATEST = 1e30
 """Numbers beyond ± this are refused: their squares must stay finite in sums."""
+LONGEST_KEY = 65_536
+"""Bytes of a key in UTF-8; it is published twice, beside a prediction and in it, and must fit there."""
 DEEPEST = 100
 """Levels of nesting beyond which a value is refused, so that no call stack decides what is valid."""
 
@@ -175,6 +177,8 @@ class Schema:
                     answer = getattr(event, attribute)
                     if answer not in _SUIT_ALWAYS:
                         field.check(answer)
+                if len(value) > LONGEST_KEY or (record.key is not None and len(record.key) > LONGEST_KEY):
+                    self._check_key(event, record.key)
             except _Unfit as unfit:
                 rejects.append(Reject(row, unfit.reason, unfit.detail))
                 continue
@@ -204,6 +208,11 @@ class Schema:
         if value.count(b"[") + value.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
             raise _Unfit("not_json", f"nested deeper than {DEEPEST} levels")
         return value
+
+    def _check_key(self, event: Any, given: bytes | None) -> None:
+        key = given or b"" if self._key is None else canonical(self._key(event)).encode()
+        if len(key) > LONGEST_KEY:
+            raise _Unfit("too_large", f"a key of {len(key)} bytes; at most {LONGEST_KEY} are published")
 
     def _read_times(self, events: list[Any]) -> tuple[list[list[float]], dict[int, str]]:
         """UTC seconds (time fields, n), and what is wrong with an event's first bad time by its index."""

@@ -109,6 +109,8 @@ class Partitions:
         self._meter = meter
         self._pulse = pulse
         self._reset = reset
+        self._to_end = frozenset(vault.every_life()) if reset else frozenset()
+        """Lives that were there before this worker asked for new ones."""
         self._accept_inexact = accept_inexact
         self._new_lineage = new_lineage or _new_lineage
         self._reborn: set[Partition] = set()
@@ -172,13 +174,18 @@ class Partitions:
             life.reason = f"the broker does not tell its position: {error}"
             life.ask_after = time.monotonic() + RETRY_SECONDS
             return
-        if self._to_reset(partition) or restore.begins(partition, commit, self._vault):
+        if self._to_reset(partition, commit) or restore.begins(partition, commit, self._vault):
             self._begin(life, commit, bounds, genesis)
         elif commit is not None:
             self._restore(life, commit, bounds)
 
-    def _to_reset(self, partition: Partition) -> bool:
-        return self._reset and partition not in self._reborn
+    def _to_reset(self, partition: Partition, commit: Commit | None) -> bool:
+        """True once per partition, and not where another worker of the group began its new life since."""
+        if not self._reset or partition in self._reborn:
+            return False
+        progress = Progress.of(commit) if commit else None
+        lineage = progress.lineage if progress else ""
+        return lineage in self._to_end or lineage not in self._vault.lives(partition)
 
     def _begin(self, life: Life, commit: Commit | None, bounds: Bounds, genesis: Batch) -> None:
         """A genesis: the snapshot first, so that no committed position is ever without one."""

@@ -53,6 +53,10 @@ class Vault:
             if (self._store.folder(lineage, partition) / STARTED).exists()
         ]
 
+    def every_life(self) -> list[str]:
+        """Lineages of any partition, whether they came to anything or not."""
+        return self._store.every_lineage()
+
     def start(self, partition: Partition, lineage: str) -> None:
         """Its first position is committed. Durable when it returns; called before anything is published."""
         folder = self._store.folder(lineage, partition)

@@ -64,6 +64,10 @@ class Store:
     def folder(self, lineage: str, partition: Partition) -> Path:
         return self._home / _safe(lineage) / _safe(str(partition))
 
+    def every_lineage(self) -> list[str]:
+        """Of any partition."""
+        return sorted(unquote(path.name) for path in self._home.glob("*/") if path.is_dir())
+
     def lineages(self, partition: Partition) -> list[str]:
         """Every lineage that has a folder for `partition`."""
         return sorted(unquote(path.parent.name) for path in self._home.glob(f"*/{_safe(str(partition))}"))

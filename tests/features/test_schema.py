@@ -55,6 +55,11 @@ def test_good_records_become_columns_and_bad_ones_keep_their_place():
 BAD = {
     "no value": (None, "null_value", "no value"),
     "too large": (b" " * 1_000_001, "too_large", "1000001 bytes; at most 1000000"),
+    "an endless key": (
+        encoded(key="é" * 32_769),
+        "too_large",
+        "a key of 65538 bytes; at most 65536 are published",
+    ),
     "bad utf-8 in a key": (encoded().replace(b"s1", b"s\xff"), "bad_utf8", "byte"),
     "bad utf-8 in a field that is not read": (encoded(z="?").replace(b"?", b"\xc3("), "bad_utf8", "byte"),
     "a lone surrogate": (encoded().replace(b"s1", b"\\ud800"), "not_json", "malformed"),
@@ -103,6 +108,14 @@ def test_a_bad_record_is_set_aside_with_its_reason(value, reason, detail):
     assert (reject.index, reject.reason) == (1, reason)
     assert detail in reject.detail
     assert len(reject.detail) < 300
+
+
+def test_the_record_s_own_key_is_bounded_where_it_is_the_one_that_is_published():
+    longest = b"k" * 65_536
+    records = [Record(0, longest, encoded()), Record(1, longest + b"k", encoded())]
+    assert make().decode(records).rejects == []
+    (reject,) = make(key=None).decode(records).rejects
+    assert (reject.index, reject.reason) == (1, "too_large")
 
 
 @pytest.mark.parametrize("value", [encoded(y=None), without("y")], ids=["null", "absent"])

@@ -424,6 +424,24 @@ def test_reset_resets_a_partition_once_however_often_it_comes_back(tmp_path: Pat
     assert world.lineage(world.partitions[0]) == "life-2"
 
 
+def test_reset_leaves_a_life_alone_that_another_worker_began_since(tmp_path: Path) -> None:
+    world = _lived(tmp_path)
+    first, second = (world.worker(slot=slot, reset=True) for slot in "ab")
+    first.run()
+    assert world.lineage(world.partitions[0]) == "life-2"
+    _more(world)
+    second.run()
+    assert world.lineage(world.partitions[0]) == "life-2"
+    assert second.learned == 3
+
+
+def test_reset_also_where_the_snapshots_of_the_committed_life_are_gone(tmp_path: Path) -> None:
+    world = _lived(tmp_path)
+    shutil.rmtree(world.store.folder("life-1", world.partitions[0]))
+    world.worker(reset=True).run()
+    assert world.lineage(world.partitions[0]) == "life-2"
+
+
 # --- too many bad records ---------------------------------------------------------------------------------
 
 

@@ -280,10 +280,7 @@ class Member:
         except _FENCED as error:
             raise self._fenced() from error
         except _LOG_MOVED as error:
-            raise RecoveryError(
-                f"the log does not hold the position that was asked for ({error}): retention removed it, or"
-                " the topic was made anew; --reset starts a new model"
-            ) from error
+            raise _moved(error) from error
         except KafkaError as error:
             if not error.retriable:
                 raise TransportError(f"the cluster refuses to be read: {_said(error)}") from error
@@ -349,7 +346,11 @@ class Member:
         return "" if found is None else str(found)
 
     def position(self, partition: TopicPartition) -> int:
-        offset: int = self.consumer.position(partition, timeout_ms=0)
+        """The next offset to read. Never blocks; what the client found out about the log may come up here."""
+        try:
+            offset: int = self.consumer.position(partition, timeout_ms=0)
+        except _LOG_MOVED as error:
+            raise _moved(error) from error
         return offset
 
     def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
@@ -371,6 +372,13 @@ class Member:
         """A static member does not leave: its partitions wait for its return until the session times out."""
         with contextlib.suppress(KafkaError):
             ticking(lambda: self.consumer.close(autocommit=False, timeout_ms=5000), self._tick)
+
+
+def _moved(error: KafkaError) -> RecoveryError:
+    return RecoveryError(
+        f"the log does not hold the position that was asked for ({error}): retention removed it, or the topic"
+        " was made anew; --reset starts a new model"
+    )
 
 
 def _joined(metadata: ConsumerGroupMetadata) -> bool:

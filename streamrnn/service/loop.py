@@ -74,7 +74,7 @@ class Loop:
             self._deliver(self.partitions.learn(records), membership)
             self._deliver(self.partitions.awaken(), membership)
             self.partitions.watch_logs()
-            self._deliver(self.partitions.pass_control_records(), membership)
+            self._deliver(self.partitions.restate(), membership)
             self.partitions.save_due(self._limits.snapshot_every)
             self._view.renew(self)
         self.partitions.save_all()

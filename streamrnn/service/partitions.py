@@ -63,6 +63,8 @@ class Life:
     """When to look at the log's bounds again, by the monotonic clock."""
     away: str = ""
     """Why the last look failed."""
+    inexact: bool = False
+    """True if a replay that did not give what was committed was accepted, until a commit says so."""
     read: int = -1
     """Next offset to read, when the log was last looked at: beyond `position` by control records only."""
     bounds: Bounds | None = None
@@ -259,15 +261,17 @@ class Partitions:
                     life.lag = max(0, life.bounds.stable - life.read)
                     restore.within(life.partition, life.read, life.bounds)
 
-    def pass_control_records(self) -> Batch:
-        """Commits beyond the control records that were read since the last look at the log.
+    def restate(self) -> Batch:
+        """Commits that tell the truth about a position although nothing new was learned.
 
-        A committed position in front of them looks, once retention took them, as if records were missing.
+        One is due beyond the control records that were read by the last look at the log: a position in front
+        of them looks, once retention took them, as if records were missing. Another where an inexact recovery
+        was accepted: the next start finds what was accepted.
         """
         batch = Batch()
         for life in self:
-            if life.settled and life.read > life.position:
-                life.position = life.read
+            if life.settled and (life.read > life.position or life.inexact):
+                life.position = max(life.position, life.read)
                 batch.add(life.partition, life.committed, self._commit_of(life))
         return batch
 
@@ -314,7 +318,7 @@ class Partitions:
 
     def _reach(self, life: Life, goal: restore.Goal) -> None:
         exact = restore.check(life.partition, life.answering(), goal, accept_inexact=self._accept_inexact)
-        life.position = goal.offset
+        life.position, life.inexact = goal.offset, not exact
         if goal.difference.taken_over:
             self._take_over(life, goal)
         if goal.difference.taken_over or not exact:
@@ -341,7 +345,7 @@ class Partitions:
             self.drop(partition)
         for partition in done:
             if life := self._lives.get(partition):
-                life.committed = batch.ends[partition]
+                life.committed, life.inexact = batch.ends[partition], False
                 if life.stage == "beginning":
                     self._begun(life)
 

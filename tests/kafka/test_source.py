@@ -7,6 +7,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import LogTruncationError
 from kafka.structs import MemberState, TopicPartition
 
 from streamrnn.broker import Broker
@@ -99,6 +100,20 @@ def test_records_come_in_order_at_most_limit_at_once_with_position_next(
     assert read(source, 1, limit=1)[0].offset == 3
     source.pause([partition])
     assert not source.poll(0.3, 500)
+    source.close()
+
+
+def test_a_log_that_was_cut_short_is_reported_also_by_the_question_for_a_position(
+    broker: Broker, topic: TopicFactory, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, partition = opened(broker, topic(), group)
+
+    def cut_short(*_: object, **__: object) -> int:
+        raise LogTruncationError({}, {})
+
+    monkeypatch.setattr(source._member.consumer, "position", cut_short)
+    with pytest.raises(RecoveryError, match="--reset"):
+        source.position(partition)
     source.close()
 
 

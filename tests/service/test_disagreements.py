@@ -217,6 +217,19 @@ def test_an_inexact_recovery_that_is_accepted_goes_on_and_is_exact_from_there(tm
     assert world.outputs("out", partition)[-6:] == said[-6:]
 
 
+def test_an_inexact_recovery_is_accepted_once_also_where_nothing_new_comes(tmp_path: Path) -> None:
+    world = _crashed_unsaved(tmp_path)
+    partition = world.partitions[0]
+    offsets = [item.record.offset for item in world.log.read(partition)]
+    world.log.compact(partition, [offsets[5]])
+    world.worker(accept_inexact=True).run()
+    world.worker().run()
+    _more(world)
+    loop = world.worker()
+    loop.run()
+    assert loop.learned == 3
+
+
 # --- the committed position -----------------------------------------------------------------------------
 
 

@@ -1,17 +1,22 @@
 """The service as its users meet it: signals, exit codes, HTTP, and what a real Kafka does to a topic."""
 
+import contextlib
 import json
 import re
 import time
 import urllib.request
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
 
 from streamrnn.broker import Broker, create_topics
 from streamrnn.errors import RecoveryError, TransportError
+from streamrnn.kafka_client import native
 from streamrnn.service import run
+from streamrnn.types import Commit, Partition
 from tests.kafka.helpers import options_of, read_all
 
 from .conftest import MakeWorld
@@ -123,15 +128,38 @@ def _recreate(broker: Broker, topic: str) -> None:
             time.sleep(0.2)
 
 
+def _put_back(world: KafkaWorld, commits: dict[Partition, Commit | None]) -> None:
+    """As a tool that restores a group's positions; the broker takes them once the group has no member."""
+    offsets = {native(p): OffsetAndMetadata(c.offset, c.metadata, -1) for p, c in commits.items() if c}
+    admin = KafkaConsumer(**options_of(world.broker), group_id=world.group, enable_auto_commit=False)
+    try:
+        admin.assign(list(offsets))
+
+        def taken() -> bool:
+            with contextlib.suppress(KafkaError):
+                admin.commit(offsets, timeout_ms=1000)
+                return True
+            return False
+
+        world.wait(taken, 20)
+    finally:
+        admin.close()
+
+
 def test_a_recreated_topic_stops_until_a_new_lineage_is_asked_for(
     make_world: MakeWorld, broker: Broker
 ) -> None:
+    """Also where its positions were put back and it has grown as long as the old one was."""
     world = make_world(broker)
     world.produce(200)
     _run(world)
+    before = world.committed()
     _recreate(broker, world.topic)
-    world.produce(100)
-    with pytest.raises(RecoveryError, match=r"--reset"):
+    world.produce(200)
+    with pytest.raises(RecoveryError, match=r"no committed position.*--reset"):
+        _run(world)
+    _put_back(world, before)
+    with pytest.raises(RecoveryError, match=r"made anew: its id is .*--reset"):
         _run(world)
     _run(world, reset=True)
     lineages = list(

@@ -20,9 +20,10 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
+from streamrnn.cli.demo import pedestrians
+from streamrnn.cli.rows import Rows
 from streamrnn.config.models import Config
 from streamrnn.learner import Learner
-from streamrnn.sources.file import FileSource
 from streamrnn.types import Partition, Record
 
 WINDOWS: dict[str, Any] = {"k = 1": 1, "k = 4": 4, "k = 16": 16, "growing": {"grow": [1, 16]}}
@@ -40,12 +41,9 @@ def echo(lag: int, events: int = 50_000, seed: int = 0) -> list[Record]:
 
 
 def from_file(path: Path) -> list[Record]:
-    source = FileSource(path)
-    records: list[Record] = []
-    while not source.exhausted:
-        for block in source.poll(0.0, 10_000).values():
-            records += block
-    source.close()
+    rows = Rows(path)
+    records = [record for batch in rows.batches(10_000) for record in batch]
+    rows.close()
     return records
 
 
@@ -54,16 +52,24 @@ def streams(data: Path | None) -> Iterator[tuple[str, dict[str, Any], list[Recor
     for lag in (3, 10):
         task = {"task": {"regression": "y"}, "features": [{"number": "x"}]}
         yield f"echo of {lag} events ago", task, echo(lag)
+    records = [Record(i, None, event.value) for i, event in enumerate(pedestrians.load())]
+    yield "pedestrians", configuration("pedestrians"), records
     if data is None:
         return
     for name in ("elec2", "bike_sharing", "etth1"):
-        task = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
-        yield name, task, from_file(data / name / f"{name}.csv.gz")
+        yield name, configuration(name), from_file(data / name / f"{name}.csv.gz")
+
+
+def configuration(name: str) -> dict[str, Any]:
+    """That of the example of this name."""
+    config: dict[str, Any] = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
+    return config
 
 
 def errors_by_part(task: dict[str, Any], records: Sequence[Record], name: str) -> list[dict[str, float]]:
     """For each part, the error of each network over it."""
-    networks = [{"name": f"net-{i}", "window": window} for i, window in enumerate(WINDOWS.values())]
+    like = task.get("networks", [{}])[0]
+    networks = [like | {"name": f"net-{i}", "window": window} for i, window in enumerate(WINDOWS.values())]
     learner = Learner(Config.model_validate(task | {"networks": networks}), "benchmark")
     ends = [int(share * len(records)) for share in PARTS]
     parts = []
@@ -80,12 +86,16 @@ def errors_by_part(task: dict[str, Any], records: Sequence[Record], name: str) -
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    )
+    parser.add_argument("--only", metavar="NAME", help="streams whose name begins so")
+    only = parser.parse_args().only or ""
     data = os.environ.get("STREAMRNN_DATA")
     console = Console(width=120, highlight=False, markup=False)
     for name, task, records in streams(Path(data) if data else None):
+        if not name.startswith(only):
+            continue
         console.print(f"\n{name}, {len(records):,} events\n")
         console.print("| part of the stream | " + " | ".join(WINDOWS) + " |")
         console.print("| --- |" + " --- |" * len(WINDOWS))

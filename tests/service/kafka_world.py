@@ -4,6 +4,8 @@ The verifier reads topics, committed positions and snapshots, and nothing else; 
 the learner that the configuration describes, given each partition's records at once and never disturbed.
 """
 
+import contextlib
+import itertools
 import json
 import math
 import os
@@ -14,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +120,25 @@ class KafkaWorld:
         produce(options_of(self.broker), self.topic, events(self.produced, count), rate=rate)
         self.produced += count
 
-    def flow(self, count: int, rate: float) -> threading.Thread:
-        """`produce` beside the test."""
-        thread = threading.Thread(target=self.produce, args=(count, rate))
-        thread.start()
-        return thread
+    @contextlib.contextmanager
+    def flowing(self, rate: float) -> Iterator[None]:
+        """Events flow beside the test as long as the block runs."""
+        over = threading.Event()
+
+        def flow() -> None:
+            endless = events(self.produced, 1_000_000)
+            until_it_is_over = itertools.takewhile(lambda _: not over.is_set(), endless)
+            self.produced += produce(options_of(self.broker), self.topic, until_it_is_over, rate=rate)
+
+        with ThreadPoolExecutor(1) as pool:
+            events_flow = pool.submit(flow)
+            try:
+                yield
+                ended = events_flow.done()
+            finally:
+                over.set()
+            events_flow.result()
+            assert not ended, "they flowed all the while"
 
     def config(self, slot: str = "slot", **more: Any) -> Config:
         settings = json.loads(json.dumps(self.settings | more))
@@ -174,12 +191,15 @@ class KafkaWorld:
         return found
 
     def caught_up(self) -> bool:
+        """True if nothing of what there is now is left to learn; asked often, so it reads no record."""
+        places = [TopicPartition(*partition) for partition in self.partitions]
+        with contextlib.closing(KafkaConsumer(**options_of(self.broker), group_id=None)) as reader:
+            ends = reader.end_offsets(places, timeout_ms=20_000)
         committed = self.committed()
-        for partition, records in self.inputs().items():
-            commit = committed[partition]
-            if commit is None or (records and commit.offset <= records[-1].offset):
-                return False
-        return True
+        return all(
+            (commit := committed[Partition(*place)]) is not None and commit.offset >= ends[place]
+            for place in places
+        )
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds

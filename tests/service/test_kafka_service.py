@@ -70,13 +70,12 @@ def test_at_least_once_may_repeat_predictions_after_a_kill_but_learns_exactly(
     make_world: MakeWorld, broker: Broker
 ) -> None:
     world = make_world(broker, delivery="at_least_once", batch=20)
-    flowing = world.flow(1500, rate=300.0)
-    for seed in range(2):
-        worker = world.start(seed=seed)
-        world.wait_live(worker)
-        time.sleep(0.5)
-        worker.kill()
-    flowing.join()
+    with world.flowing(rate=300.0):
+        for seed in range(2):
+            worker = world.start(seed=seed)
+            world.wait_live(worker)
+            time.sleep(0.5)
+            worker.kill()
     worker = world.start()
     world.wait_live(worker)
     world.finish(worker)

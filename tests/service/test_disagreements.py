@@ -230,6 +230,18 @@ def test_an_inexact_recovery_is_accepted_once_also_where_nothing_new_comes(tmp_p
     assert loop.learned == 3
 
 
+@pytest.mark.parametrize("every", [0.0, 1000.0], ids=["nothing to replay", "a replay"])
+def test_another_type_of_cpu_is_named_and_goes_on_where_the_digest_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, every: float
+) -> None:
+    world = _crashed_unsaved(tmp_path) if every else _lived(tmp_path)
+    monkeypatch.setattr("streamrnn.service.partitions.cpu_name", lambda: "another machine")
+    _more(world)
+    world.worker().run()
+    assert any("this is another machine" in record.getMessage() for record in caplog.records)
+    world.assert_undisturbed()
+
+
 # --- the committed position -----------------------------------------------------------------------------
 
 

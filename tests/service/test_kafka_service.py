@@ -56,6 +56,7 @@ def test_a_life_in_order(make_world: MakeWorld, broker: Broker) -> None:
     assert "streamrnn_ready 1.0" in metrics
 
     assert worker.terminate() == 0
+    assert worker.told("WARNING") == worker.told("ERROR") == 0, worker.log.read_text()
     world.produce(50)
     again = world.start()
     world.wait_live(again)

@@ -21,7 +21,11 @@ def run(
     overrides: Set = None,
     reset: Annotated[
         bool,
-        typer.Option("--reset", help="Forget the model and begin a new lineage at the log's beginning."),
+        typer.Option(
+            "--reset",
+            help="Forget the model and begin a new lineage at the log's beginning. "
+            "For one start only: left in place, it forgets at every start.",
+        ),
     ] = False,
     accept_inexact: Annotated[
         bool,

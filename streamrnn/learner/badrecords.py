@@ -22,14 +22,19 @@ class BadRecords:
         self._in_a_row = 0
         self._in_span = 0
 
-    def count(self, bad: Sequence[bool], example: str) -> None:
-        """Raises InputError, with `example` in its message, once there are too many."""
+    def count(self, bad: Sequence[bool], example: str, *, accepted: bool = False) -> None:
+        """Raises InputError, with `example` in its message, once there are too many.
+
+        `accepted`: these were gone past before, so that they stop nothing now.
+        """
         for flag in bad:
             at = self._seen % SPAN
             self._in_span += int(flag) - int(self._recent[at])
             self._recent[at] = flag
             self._seen += 1
             self._in_a_row = self._in_a_row + 1 if flag else 0
+            if accepted:
+                continue
             if self._in_a_row >= self._most_in_a_row:
                 raise InputError(f"{self._in_a_row} bad records in a row, the last one: {example}. {_ADVICE}")
             if flag and self._seen >= SPAN and self._in_span > self._most_in_span:

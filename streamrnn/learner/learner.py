@@ -53,10 +53,15 @@ class Learner:
 
     # --- the event's path -------------------------------------------------------------------------
 
-    def learn(self, records: Sequence[Record], partition: Partition) -> list[Output]:
-        """One output per record, in order. Raises InputError when too many records are bad."""
+    def learn(
+        self, records: Sequence[Record], partition: Partition, *, accepted: bool = False
+    ) -> list[Output]:
+        """One output per record, in order. Raises InputError when too many records are bad.
+
+        `accepted`: the records were learned and committed before; however many are bad, that stops nothing.
+        """
         block = self.schema.decode(records)
-        self._count_bad(block, records)
+        self._count_bad(block, records, accepted)
         answers = self._pass_through(block) if block.rows.size else None
         outputs = self._answer(block, answers, records, partition)
         self._digest.add(outputs)
@@ -81,7 +86,7 @@ class Learner:
         for part_of_key in self._per_key():
             part_of_key.reserve(len(self.keys))
 
-    def _count_bad(self, block: Block, records: Sequence[Record]) -> None:
+    def _count_bad(self, block: Block, records: Sequence[Record], accepted: bool) -> None:
         if not block.rejects:
             self._bad.count_good(len(records))
             return
@@ -89,7 +94,8 @@ class Learner:
         bad[block.rows] = False
         last = block.rejects[-1]
         offset = records[last.index].offset
-        self._bad.count(bad.tolist(), f"offset {offset}: {last.reason} ({last.detail})")
+        example = f"offset {offset}: {last.reason} ({last.detail})"
+        self._bad.count(bad.tolist(), example, accepted=accepted)
 
     # --- what is published ------------------------------------------------------------------------
 

@@ -23,8 +23,13 @@ class Learner(Protocol):
         """Chains key and value of everything published so far."""
         ...
 
-    def learn(self, records: Sequence[Record], partition: Partition) -> list[Output]:
-        """One output per record, in order. Raises InputError when too many are bad, and is of no use then."""
+    def learn(
+        self, records: Sequence[Record], partition: Partition, *, accepted: bool = False
+    ) -> list[Output]:
+        """One output per record, in order. Raises InputError when too many are bad, and is of no use then.
+
+        `accepted`: the records were learned and committed before, and stop nothing now.
+        """
         ...
 
     def state(self) -> State:

@@ -304,7 +304,7 @@ class Partitions:
             return block
         old = [record for record in block if record.offset < life.goal.offset]
         if old:
-            life.answering().learn(old, life.partition)
+            life.answering().learn(old, life.partition, accepted=True)
             life.position = old[-1].offset + 1
             self._meter.replayed(life.partition, len(old))
         if len(old) < len(block):

@@ -89,6 +89,14 @@ def test_too_many_bad_records_in_a_row_stop_the_stream_with_an_example() -> None
         learner.learn(bad[:1], PARTITION)
 
 
+def test_bad_records_that_were_gone_past_before_stop_nothing_when_they_are_learned_again() -> None:
+    learner = Learner(config(FORECAST, bad_records={"in_a_row": 5}), "lineage")
+    bad = [Record(i, None, b"oops") for i in range(8)]
+    assert len(learner.learn(bad, PARTITION, accepted=True)) == 8
+    with pytest.raises(InputError, match="9 bad records in a row"):
+        learner.learn(bad[:1], PARTITION)
+
+
 def test_too_large_a_share_of_bad_records_stops_the_stream() -> None:
     learner = Learner(config(FORECAST, bad_records={"share": 0.1}), "lineage")
     good = stream(900)

@@ -28,15 +28,17 @@ class StandIn:
         self._bad = 0
         self._most_bad = most_bad
 
-    def learn(self, records: Sequence[Record], partition: Partition) -> list[Output]:
-        return [self._answer(record, partition) for record in records]
+    def learn(
+        self, records: Sequence[Record], partition: Partition, *, accepted: bool = False
+    ) -> list[Output]:
+        return [self._answer(record, partition, accepted) for record in records]
 
-    def _answer(self, record: Record, partition: Partition) -> Output:
+    def _answer(self, record: Record, partition: Partition, accepted: bool) -> Output:
         try:
             value = float(record.value or b"")
         except ValueError:
             self._bad += 1
-            if self._bad > self._most_bad:
+            if self._bad > self._most_bad and not accepted:
                 raise InputError(f"{self._bad} bad records in a row") from None
             return self._chain(Output("dead_letter", record.key, record.value, [("reason", b"no_number")]))
         self._bad = 0

@@ -183,9 +183,9 @@ class World:
             learner = make(*args)
             learn = learner.learn
 
-            def wrapped(records: Any, partition: Partition) -> Any:
+            def wrapped(records: Any, partition: Partition, **options: Any) -> Any:
                 learned.records += len(records)
-                return learn(records, partition)
+                return learn(records, partition, **options)
 
             learner.learn = wrapped
             return learner

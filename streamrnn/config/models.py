@@ -546,7 +546,13 @@ class Config(Part):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        _refuse([*_names_differ(self.networks), *_features_fit(self.features, self.task)])
+        _refuse(
+            [
+                *_names_differ(self.networks),
+                *_key_fits(self.key, self.task),
+                *_features_fit(self.features, self.task),
+            ]
+        )
         return self
 
 
@@ -565,6 +571,12 @@ def _names_differ(networks: tuple[Network, ...]) -> Iterator[Fault]:
         seen.add(network.name)
 
 
+def _key_fits(key: str | None, task: Forecast | Regression | Binary) -> Iterator[Fault]:
+    """Events of one key share a state: what it has learned would tell the label before the prediction."""
+    if key == target_field(task) and not isinstance(task, Forecast):
+        yield Fault("key", f"{key} is the label of the same event; its key would give it away")
+
+
 def _features_fit(features: tuple[Feature, ...], task: Forecast | Regression | Binary) -> Iterator[Fault]:
     """Nothing may be asked for that is not known at prediction time."""
     label = target_field(task)
@@ -580,8 +592,8 @@ def _features_fit(features: tuple[Feature, ...], task: Forecast | Regression | B
             yield Fault(
                 f"{where}.steps", f"lag {least} is not known {horizon} ahead; steps must be >= {horizon}"
             )
-        given = getattr(feature, "number", getattr(feature, "category", None))
-        if given == label and not isinstance(task, Forecast):
+        read = {getattr(feature, kind, None) for kind in ("number", "category", "calendar", "elapsed")}
+        if label in read and not isinstance(task, Forecast):
             yield Fault(where, f"{label} is the label of the same event; use previous: {label}")
 
 

@@ -39,7 +39,8 @@ class Layout:
 
     def _place(self, spec: Spec) -> None:
         column = len(self.names)
-        if isinstance(spec, Number | Category) and self._target.inline and spec.field == self._target.label:
+        of_now = isinstance(spec, Number | Category | Calendar | Elapsed)
+        if of_now and self._target.inline and spec.field == self._target.label:
             raise ValueError(f"{spec.field} is the label of the same event; only its past can be a feature")
         if isinstance(spec, Category):
             category = CategoryEncoder(spec)

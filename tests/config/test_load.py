@@ -124,6 +124,17 @@ def test_a_mistake_is_named_with_line_path_and_what_to_write(line: str, problem:
             "task: {regression: y}\nfeatures:\n- {number: x}\n- {number: y}",
             "c.yaml:4: features.1: y is the label of the same event; use previous: y",
         ),
+        *(
+            (
+                f"task: {{regression: y}}\nfeatures: [{{{feature}: y}}]",
+                "c.yaml:2: features.0: y is the label of the same event; use previous: y",
+            )
+            for feature in ("category", "calendar", "elapsed")
+        ),
+        (
+            "task: {binary: y}\nkey: y\nfeatures: [{number: x}]",
+            "c.yaml:2: key: y is the label of the same event; its key would give it away",
+        ),
         (
             "task: {binary: y}\nfeatures:\n- {previous: x}",
             "c.yaml:3: features.0.previous: x is not the task's field",

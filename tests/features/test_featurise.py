@@ -125,6 +125,8 @@ def test_a_planted_look_ahead_is_found():
         (Lags("y", (0, 1)), Target("y"), "lag 0 of y is not known 0 ahead; at least 1"),
         (Number("y"), Target("y"), "y is the label of the same event"),
         (Category("y"), Target("y", "binary"), "y is the label of the same event"),
+        (Calendar("y"), Target("y"), "y is the label of the same event"),
+        (Elapsed("y"), Target("y"), "y is the label of the same event"),
     ],
 )
 def test_a_feature_that_would_know_its_label_is_refused(spec, target, message):

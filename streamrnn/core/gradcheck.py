@@ -66,7 +66,8 @@ class Row(NamedTuple):
         told_apart = self.total is None or self.total > TOTAL_LEAST
         return (
             self.updates > 0
-            and max(self.autograd, self.output) <= AUTOGRAD_TOLERANCE
+            and self.autograd <= AUTOGRAD_TOLERANCE
+            and self.output <= AUTOGRAD_TOLERANCE
             and self.differences <= DIFFERENCES_TOLERANCE
             and told_apart
         )
@@ -125,7 +126,7 @@ def _check(cell: str, n: int, k: int, s: int, loss: str, horizon: int, seed: int
     for event in _stream(loss, seed):
         run.event(*event)
     learned = run.learned
-    total = max(_error(u.gradient, twin.gradient(u, total=True)) for u in learned) if k == 1 else None
+    total = _worst(_error(u.gradient, twin.gradient(u, total=True)) for u in learned) if k == 1 else None
     return Row(
         hidden=n,
         window=k,
@@ -133,9 +134,9 @@ def _check(cell: str, n: int, k: int, s: int, loss: str, horizon: int, seed: int
         loss=loss,
         horizon=horizon,
         updates=len(learned),
-        output=run.worst_output,
-        autograd=max(_error(u.gradient, twin.gradient(u)) for u in learned),
-        differences=max(_error(u.gradient, _differences(cell, loss, u)) for u in learned[-DIFFERENCED:]),
+        output=_worst(run.output_errors),
+        autograd=_worst(_error(u.gradient, twin.gradient(u)) for u in learned),
+        differences=_worst(_error(u.gradient, _differences(cell, loss, u)) for u in learned[-DIFFERENCED:]),
         total=total,
     )
 
@@ -163,7 +164,7 @@ class _Run:
     def __init__(self, twin: "_Twin", network: Network) -> None:
         self._twin, self._network = twin, network
         self._keys: dict[int, _Key] = {}
-        self.worst_output = 0.0
+        self.output_errors: list[float] = []
         self.learned: list[_Update] = []
 
     def event(self, slot: int, fresh: bool, label: float | None, x: Array) -> None:
@@ -192,7 +193,7 @@ class _Run:
         key.inputs.append(x)
         key.entries.append(key.state)
         key.state, expected = self._twin.step(parameters, x, key.state)
-        self.worst_output = max(self.worst_output, abs(out - expected))
+        self.output_errors.append(abs(out - expected))
 
     def _learnable(self, key: _Key, judged: int, label: float | None) -> _Window | None:
         """The window to learn now: s labels wait, or the oldest would leave the window at the next step."""
@@ -235,6 +236,11 @@ def _advance(network: Network, slot: int, fresh: bool, back: int, x: Array, labe
 def _error(gradient: Array, other: Array) -> float:
     """Greatest difference relative to the greatest component."""
     return float(np.max(np.abs(gradient - other)) / np.max(np.abs(other)))
+
+
+def _worst(errors: Iterable[float]) -> float:
+    """The greatest; NaN if one is, which `max` would hide behind a number that came first."""
+    return float(np.max(list(errors)))
 
 
 def _copied(parameters: Mapping[str, npt.NDArray[Any]]) -> Parameters:

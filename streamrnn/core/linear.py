@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import jit, like
+from streamrnn.core.numerics import FIRST, jit, like
 
 Matrix = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.floating]
@@ -113,7 +113,7 @@ def _outer(gradient: Matrix, inputs: Matrix, deltas: Matrix) -> Any:
     for i in range(m):
         other += deltas[0, i] * deltas[0, i]
     for j in range(rows):
-        x = _factor(inputs, 0, j)
+        x = _factor(inputs, FIRST, j)
         squares += x * x
         for i in range(m):
             gradient[j, i] = x * deltas[0, i]

@@ -187,7 +187,7 @@ class Network:
 
     @property
     def gradient_norm(self) -> float:
-        """Norm of the last gradient, before clipping."""
+        """Norm of the last finite gradient, before clipping."""
         return float(self._tally.sums[NORM])
 
     @property

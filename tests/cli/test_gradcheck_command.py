@@ -19,6 +19,7 @@ GOOD = checks.Row(3, 1, 1, "squared", 3, 40, 1e-15, 2e-15, 3e-9, 0.25)
         (GOOD._replace(differences=2e-6), 1),
         (GOOD._replace(total=1e-4), 1),
         (GOOD._replace(autograd=float("nan")), 1),
+        (GOOD._replace(output=float("nan")), 1),
         (GOOD._replace(updates=0), 1),
     ],
 )

@@ -190,6 +190,7 @@ def test_a_gradient_that_is_not_finite_is_skipped_before_anything_moves():
     net.advance(*events._replace(target=poisoned).between(0, 31))
     twin.advance(*events.between(0, 30))
     assert (net.labelled, net.updates, net.skipped) == (31, 30, 1)
+    assert net.gradient_norm == twin.gradient_norm, "of the last finite one: no infinity enters the state"
     for name, array in twin.state().items():
         if name.startswith(("parameters", "optimiser")):
             assert array.tobytes() == net.state()[name].tobytes()

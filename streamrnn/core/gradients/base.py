@@ -56,7 +56,7 @@ class Tally(NamedTuple):
     counts: npt.NDArray[np.int64]
     """(4,) labelled events, updates, clipped gradients, skipped gradients."""
     sums: npt.NDArray[np.float64]
-    """(2,) errors of the published outputs since it was last set to 0; norm of the last gradient."""
+    """(2,) errors of the published outputs since it was last set to 0; norm of the last finite gradient."""
 
 
 LABELLED, UPDATES, CLIPPED, SKIPPED = range(4)

@@ -32,7 +32,7 @@ from streamrnn.core.gradients.base import (
     Tally,
 )
 from streamrnn.core.losses.squared import derivative, error  # <loss>
-from streamrnn.core.numerics import OPTIONS, jit, like
+from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like
 from streamrnn.core.optimisers.adam import update  # <optimiser>
 
 Array = npt.NDArray[np.floating]
@@ -76,12 +76,12 @@ def _step(weights: Any, head: Array, model: Model, memory: Memory, slot: int, x:
     row, after = step % memory.inputs.shape[1], (step + 1) % memory.entries.shape[1]
     for j in range(x.shape[1]):
         memory.inputs[slot, row, j] = like(head[0], x[e, j])
-    _load(memory, trace, slot, step, 0)
+    _load(memory, trace, slot, step, FIRST)
     _enter(memory, trace, slot, step)
-    forward(weights, trace, 0)
+    forward(weights, trace, FIRST)
     for i in range(trace.states.shape[1]):
         memory.entries[slot, after, i] = trace.states[1, i]
-    y = linear_head.output(head, trace.states, 1)
+    y = linear_head.output(head, trace.states, SECOND)
     memory.outputs[slot, row] = y
     memory.labels[slot, row] = like(y, math.nan)
     memory.steps[slot] = step + 1
@@ -145,10 +145,10 @@ def _sweep(
 def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float) -> None:
     """One update with the gradient's norm, √`squares`, held at `clip`; none if it is not finite."""
     norm = math.sqrt(np.float64(squares))
-    tally.sums[NORM] = norm
     if not math.isfinite(norm):
         tally.counts[SKIPPED] += 1
         return
+    tally.sums[NORM] = norm
     factor = 1.0
     if norm > clip:
         factor = clip / norm

@@ -44,7 +44,7 @@ EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
 """Options of the parts whose order of operations matters."""
 
 FIRST, SECOND = np.int64(0), np.int64(1)
-"""Rows, for the parts to be called with: a bare number is a type of its own, and compiles a part once more."""
+"""Rows to call the parts with: a bare number is a type of its own, and compiles a part once more."""
 
 jit = numba.njit(**INLINED)
 exact = numba.njit(**EXACT)

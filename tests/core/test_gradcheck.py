@@ -76,9 +76,8 @@ def test_windows_of_every_case_begin_with_a_state_that_is_not_zero():
     """Else the cut of the gradient at the entering state would not be tried."""
     for k, s in gradcheck.WINDOWS:
         for horizon in gradcheck.HORIZONS:
-            run = gradcheck._Run(
-                gradcheck._Twin("gru", 3, "squared"), gradcheck._network("gru", 3, k, s, "squared", horizon, 0)
-            )
+            network = gradcheck._network("gru", 3, k, s, "squared", horizon, 0)
+            run = gradcheck._Run(gradcheck._Twin("gru", 3, "squared"), network)
             for event in gradcheck._stream("squared", 0):
                 run.event(*event)
             cut = [update for update in run.learned if len(update.window.inputs) == k and update.window.past]

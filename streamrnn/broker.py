@@ -25,6 +25,7 @@ from typing import Any, Self
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from streamrnn.caches import cache_folder
 from streamrnn.errors import ConfigError, TransportError
 from streamrnn.kafka_client import Options, probe
 
@@ -272,13 +273,6 @@ def _started(pid: int) -> str | None:
 
 
 # --- Java and the jars ----------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: $STREAMRNN_CACHE_DIR, or `streamrnn` in the user's cache folder."""
-    if given := os.environ.get("STREAMRNN_CACHE_DIR"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamrnn"
 
 
 def _java(cache: Path) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import streamrnn
+from streamrnn.caches import keep_compiled_code
 from streamrnn.cli import broker, config, gradcheck, init, inspect, produce, replay, run, try_
 from streamrnn.cli.demo import demo
 
@@ -26,8 +27,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_NOTHING_COMPILED = ("config", "inspect", "broker")
+
+
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -35,7 +40,8 @@ def options(
         bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere on the line.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand not in _NOTHING_COMPILED:
+        keep_compiled_code()
 
 
 app.command("demo", rich_help_panel=_FIRST)(demo)

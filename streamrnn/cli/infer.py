@@ -92,9 +92,7 @@ class Series:
 
 
 def infer(rows: Sequence[Mapping[str, Any]], wishes: Wishes) -> Inference:
-    """The configuration that suits the rows. Raises InputError when a wish cannot be met."""
-    if not rows:
-        raise InputError("the file has no rows")
+    """The configuration that suits the rows, one at least. Raises InputError when a wish cannot be met."""
     columns = survey(rows)
     _check_wishes(columns, wishes)
     target = _target(columns, wishes)

@@ -7,6 +7,7 @@ import yaml
 
 from streamrnn.cli.infer import Inference, Wishes, infer
 from streamrnn.cli.rows import first_rows
+from streamrnn.errors import InputError
 
 SAMPLE_ROWS = 20_000
 """Rows that the guesses are made from."""
@@ -14,7 +15,10 @@ SAMPLE_ROWS = 20_000
 
 def infer_from_file(path: Path, wishes: Wishes) -> Inference:
     """Raises InputError when the file cannot be read or a wish cannot be met."""
-    return infer(first_rows(path, SAMPLE_ROWS), wishes)
+    rows = first_rows(path, SAMPLE_ROWS)
+    if not rows:
+        raise InputError(f"{path}: no rows can be read in it; expected CSV with a header row, or JSON Lines")
+    return infer(rows, wishes)
 
 
 def as_yaml(inference: Inference) -> str:

@@ -45,11 +45,10 @@ def _folder(path: Path) -> Path:
 
     if not path.exists():
         raise SnapshotError(f"{path}: there is no such folder")
-    if path.is_file():
-        path = path.parent
-    if (path / MANIFEST).exists():
-        return path
-    below = [manifest for manifest in path.rglob(MANIFEST) if not manifest.parent.name.startswith(".")]
+    home = path.parent if path.is_file() else path
+    if (home / MANIFEST).exists():
+        return home
+    below = [manifest for manifest in home.rglob(MANIFEST) if not manifest.parent.name.startswith(".")]
     if not below:
         raise SnapshotError(f"{path}: no snapshot is there or below")
     return max(below, key=lambda manifest: manifest.stat().st_mtime_ns).parent

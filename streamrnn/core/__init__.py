@@ -1,6 +1,5 @@
 """Pure learning: cells, gradients, losses, optimisers; arrays in, arrays out, no I/O, no clock."""
 
-from streamrnn.core.kernel import use_cache as use_cache
 from streamrnn.core.network import Network as Network
 from streamrnn.core.schedule import Schedule as Schedule
 from streamrnn.core.window import Window as Window

@@ -11,7 +11,6 @@ new kernel, a revert finds the old one again.
 import ast
 import hashlib
 import importlib.util
-import os
 import re
 import sys
 import tempfile
@@ -22,8 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numba
-
+from streamrnn.caches import cache_folder
 from streamrnn.core.cells import CELLS
 from streamrnn.core.gradients import GRADIENTS
 from streamrnn.core.losses import LOSSES
@@ -40,25 +38,6 @@ class Kernel(NamedTuple):
 
     advance: Callable[..., None]
     hash: str
-
-
-def cache_folder() -> Path:
-    """Where compiled code is kept: STREAMRNN_CACHE_DIR, else the user's cache folder."""
-    if given := os.environ.get("STREAMRNN_CACHE_DIR"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "streamrnn"
-
-
-def use_cache(folder: Path | str) -> None:
-    """Keep all compiled code of this process and its children under `folder`.
-
-    Call it before anything compiled is imported: numba looks where to cache when a function is decorated.
-    """
-    folder = Path(folder).absolute()
-    os.environ["STREAMRNN_CACHE_DIR"] = str(folder)
-    os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")
-    numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
 
 
 @cache

@@ -171,7 +171,6 @@ def _names(source: m.FileSourceChoice | m.StdinSourceChoice) -> tuple[str, str]:
 
 
 def _local_source(source: m.FileSourceChoice | m.StdinSourceChoice, positions: Path) -> Source:
-    positions.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(source, m.FileSourceChoice):
         return FileSource(Path(source.file), positions, follow=source.follow)
     return StdinSource(source.stdin, positions)

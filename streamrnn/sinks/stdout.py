@@ -32,7 +32,7 @@ class StdoutSink:
             _write(self._predictions, predictions)
             _write(self._dead_letters, dead_letters)
         except OSError as error:
-            raise TransportError(f"standard output cannot be written: {error}") from error
+            raise TransportError(f"standard output cannot be written: {error.strerror}") from error
 
     def recover(self) -> None:
         """Nothing stays open."""

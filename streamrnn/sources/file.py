@@ -184,7 +184,7 @@ class _Reader:
             return self._file.read(_CHUNK)
         except (OSError, EOFError, zlib.error) as error:
             self.close()
-            raise InputError(f"{self._path} cannot be read: {error}") from error
+            raise InputError(f"{self._path} cannot be read: {_reason(error)}") from error
 
     def _rows(self, chunk: bytes) -> list[bytes]:
         """Whole rows, now that `chunk` has come; an empty one is the end, and makes a row of the rest."""
@@ -202,7 +202,7 @@ class _Reader:
         try:
             now = self._path.stat()
         except OSError as error:
-            raise InputError(f"{self._path} went away while it was followed: {error}") from error
+            raise InputError(f"{self._path} went away while it was followed: {error.strerror}") from error
         if now.st_size < self._file.tell():
             raise InputError(
                 f"{self._path} became shorter while it was followed: its rows are not the same now"
@@ -216,7 +216,12 @@ def _open(path: Path) -> tuple[IO[bytes], bool]:
             packed = file.read(2) == b"\x1f\x8b"
         return (cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")), packed
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the system says; of a damaged gz file, what its decoder says."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _form_name(path: Path, start: bytes) -> FormName:

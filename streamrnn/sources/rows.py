@@ -94,7 +94,10 @@ class Csv:
             return rows
         line = rows[0].decode("utf-8-sig", "surrogateescape")
         self._delimiter = _delimiter_of(rows[0])
-        names = next(csv.reader([line], delimiter=self._delimiter), [])
+        try:
+            names = next(csv.reader([line], delimiter=self._delimiter), [])
+        except csv.Error as error:
+            raise InputError(f"CSV header: the first line is not one of CSV ({error})") from error
         self._header = _checked(tuple(name.strip() for name in names))
         fields = (f"{_text(name).replace('%', '%%')}:%s" for name in self._header)
         self._template = "{" + ",".join(fields) + "}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from streamrnn.errors import RecoveryError
+from streamrnn.errors import InputError, RecoveryError
 from streamrnn.sources.base import Changes
 from streamrnn.sources.positions import Positions
 from streamrnn.sources.rows import FormName, form_of
@@ -98,11 +98,14 @@ class StdinSource:
 
     def _read(self) -> None:
         chunk = os.read(self._descriptor, _CHUNK)
-        rows, self._rest = self._form.split(self._rest + chunk)
-        if not chunk:
-            self._ended = True
-            rows += [self._rest] if self._rest else []
-        self._rows.extend(self._form.begin(rows))
+        try:
+            rows, self._rest = self._form.split(self._rest + chunk)
+            if not chunk:
+                self._ended = True
+                rows += [self._rest] if self._rest else []
+            self._rows.extend(self._form.begin(rows))
+        except InputError as error:
+            raise InputError(f"standard input: {error}") from error
 
     def _take(self, limit: int) -> list[Record]:
         """Up to `limit` rows; blank ones use up an offset and are passed over."""

@@ -208,8 +208,6 @@ def test_classes_ahead_and_a_single_class_are_refused() -> None:
         inferred([{"y": i % 2} for i in range(9)], horizon=3)
     with pytest.raises(InputError, match="it has one value only"):
         inferred([{"y": True} for _ in range(9)])
-    with pytest.raises(InputError, match="the file has no rows"):
-        inferred([])
 
 
 def test_odd_names_survive_the_yaml() -> None:

@@ -175,3 +175,6 @@ def test_inspect_refuses_what_is_damaged_or_absent(run: Run, config: Path, tmp_p
     (tmp_path / "empty").mkdir()
     code, _, err = run("inspect", tmp_path / "empty")
     assert code == 4 and "no snapshot is there or below" in err
+    (tmp_path / "empty" / "rows.csv").touch()
+    code, _, err = run("inspect", tmp_path / "empty" / "rows.csv")
+    assert code == 4 and "rows.csv: no snapshot is there or below" in err

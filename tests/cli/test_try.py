@@ -34,6 +34,15 @@ def test_the_next_step_repeats_what_was_asked(run: Run, stream: Path) -> None:
     assert f"streamrnn init {stream} --predict y --key sensor --horizon 2 --season 12 -o config.yaml" in out
 
 
+@pytest.mark.parametrize("command", ["try", "init"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\xff\xfe\n\x80"])
+def test_a_file_without_rows_is_named(run: Run, tmp_path: Path, command: str, content: bytes) -> None:
+    (tmp_path / "no.csv").write_bytes(content)
+    code, out, err = run(command, tmp_path / "no.csv", "--predict", "b")
+    assert (code, out) == (3, "")
+    assert "no.csv: no rows can be read in it" in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -126,12 +126,3 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path, monkeypatch)
     kernel.load.cache_clear()
     with pytest.raises(ConfigError, match="STREAMRNN_CACHE_DIR"):
         kernel.load(**MEMBERS)
-
-
-def test_the_cache_folder_is_the_users_unless_one_is_given(monkeypatch):
-    monkeypatch.delenv("STREAMRNN_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert kernel.cache_folder() == Path("/somewhere/streamrnn")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert kernel.cache_folder() == Path("/home/someone/.cache/streamrnn")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import streamrnn
-from streamrnn.broker import cache_folder
+from streamrnn.caches import cache_folder
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 

@@ -214,8 +214,10 @@ def test_positions_that_cannot_be_written_are_an_error(tmp_path, numbers):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none\.csv cannot be read: .*No such file"):
+    with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file or directory$"):
         FileSource(tmp_path / "none.csv")
+    with pytest.raises(InputError, match=r"cannot be read: Is a directory$"):
+        FileSource(tmp_path)
     packed = gzip.compress(b"a,b\n1,2\n" * 100)
     (tmp_path / "cut.csv.gz").write_bytes(packed[:-20])
     with pytest.raises(InputError, match=r"cut\.csv\.gz cannot be read"):

@@ -177,7 +177,11 @@ def test_a_quote_that_is_never_closed_is_an_error_not_an_endless_row(monkeypatch
 
 @pytest.mark.parametrize(
     ("header", "problem"),
-    [(b"a,b,a\n", "the name a stands twice"), (b"a,,c\n", "column 2 has no name")],
+    [
+        (b"a,b,a\n", "the name a stands twice"),
+        (b"a,,c\n", "column 2 has no name"),
+        (b"a\rb,c\n", "not one of CSV"),
+    ],
 )
 def test_a_header_that_cannot_name_columns_is_refused(header, problem):
     with pytest.raises(InputError, match=problem):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from streamrnn.errors import RecoveryError
+from streamrnn.errors import InputError, RecoveryError
 from streamrnn.sources.stdin import StdinSource
 from streamrnn.types import Bounds, Commit, Partition
 
@@ -67,6 +67,13 @@ def test_csv_takes_its_header_from_the_first_line(pipe):
     pipe.write(b"a,b\n1,x\n")
     pipe.end()
     assert values(source.poll(1, 10)) == [b'{"a":1,"b":"x"}']
+
+
+def test_a_header_that_is_none_is_told_with_its_place(pipe):
+    source = joined(pipe, "csv")
+    pipe.write(b"a,a\n1,2\n")
+    with pytest.raises(InputError, match="standard input: CSV header: the name a stands twice"):
+        source.poll(1, 10)
 
 
 def test_a_poll_waits_no_longer_than_told_and_wakes_for_input(pipe):

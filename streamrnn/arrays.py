@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamrnn.errors import SnapshotError
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Part = TypeVar("Part")
 State = dict[str, NDArray[Any]]
 Expected = Mapping[str, tuple[Any, tuple[int | None, ...]]]
 """Name → dtype and shape; None for a length that the state decides."""
@@ -55,12 +56,17 @@ def to_texts(name: str, array: NDArray[np.uint8]) -> list[str]:
     return texts
 
 
-def nested(name: str, state: State) -> State:
-    """The arrays of a part, under its name."""
+def shapes(arrays: Mapping[str, NDArray[Any]]) -> Expected:
+    """What `expect` asks of a state that shall be taken over into these arrays."""
+    return {name: (array.dtype, array.shape) for name, array in arrays.items()}
+
+
+def nested(name: str, state: Mapping[str, Part]) -> dict[str, Part]:
+    """The arrays of a part, or what is expected of them, under its name."""
     return {f"{name}/{inner}": array for inner, array in state.items()}
 
 
-def within(name: str, state: State) -> State:
+def within(name: str, state: Mapping[str, NDArray[Any]]) -> State:
     """The arrays of one part, by their own names."""
     return {
         outer.removeprefix(f"{name}/"): array

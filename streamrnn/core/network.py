@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.arrays import expect
+from streamrnn.arrays import expect, shapes
 from streamrnn.core import head, kernel
 from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
@@ -229,12 +229,12 @@ class Network:
 
     def load(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Take over what `state` returned. Raises SnapshotError naming the first array that does not fit."""
-        used = len(state["keys/steps"]) if "keys/steps" in state else 0
+        used = state["keys/steps"].size if "keys/steps" in state else 0
         memory = self._room(used)
         arrays = self._arrays(memory)
         windows = self.window.state()
         expected = arrays | {f"window/{name}": array for name, array in windows.items()}
-        expect(state, {name: (array.dtype, array.shape) for name, array in expected.items()})
+        expect(state, shapes(expected))
         for name, array in arrays.items():
             array[...] = state[name]
         self.window.load({name: state[f"window/{name}"] for name in windows})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.arrays import Expected, State, expect, nested, within
+from streamrnn.arrays import State, expect, nested, shapes, within
 from streamrnn.features.layout import Layout
 from streamrnn.features.schema import Block
 from streamrnn.features.sequence import Memory, featurise
@@ -118,16 +118,15 @@ class Features:
 
     def load(self, state: State) -> None:
         """Take over what `state` returned; raises SnapshotError naming an array that does not fit."""
-        used = len(state["keys/steps"]) if "keys/steps" in state else 0
+        used = state["keys/steps"].size if "keys/steps" in state else 0
         memory = self._layout.memory(used)
-        expected: Expected = {name: (array.dtype, array.shape) for name, array in memory._asdict().items()}
         categories = self._layout.categories
         texts = {f"categories/{i}/texts": (np.uint8, (None,)) for i in range(len(categories))}
         expect(
             state,
             {
-                "stream": (np.float64, self._stream.shape),
-                **{f"keys/{n}": e for n, e in expected.items()},
+                **shapes({"stream": self._stream}),
+                **nested("keys", shapes(memory._asdict())),
                 **texts,
             },
         )

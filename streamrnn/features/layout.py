@@ -39,9 +39,10 @@ class Layout:
 
     def _place(self, spec: Spec) -> None:
         column = len(self.names)
-        of_now = isinstance(spec, Number | Category | Calendar | Elapsed)
-        if of_now and self._target.inline and spec.field == self._target.label:
-            raise ValueError(f"{spec.field} is the label of the same event; only its past can be a feature")
+        label = self._target.label
+        of_now = isinstance(spec, Number | Category | Calendar | Elapsed) and spec.field == label
+        if of_now and self._target.inline:
+            raise ValueError(f"{label} is the label of the same event; only its past can be a feature")
         if isinstance(spec, Category):
             category = CategoryEncoder(spec)
             self.categories.append((column, self.fields.categories.index(spec.field), category))

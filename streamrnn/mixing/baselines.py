@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, copies, load_into, named
+from streamrnn.arrays import Expected, State, nested, shapes, within
+from streamrnn.mixing.table import Array, Floats, Ints, Table, copies, overwrite
 
 LEAN = 2.0
 """Pseudo-count with which a key's class frequencies lean on the stream's."""
@@ -20,9 +21,6 @@ class Baselines(Protocol):
     """A set of naive rules with a memory per key."""
 
     names: tuple[str, ...]
-
-    @property
-    def keys(self) -> int: ...
 
     @property
     def bytes_per_key(self) -> int: ...
@@ -36,6 +34,9 @@ class Baselines(Protocol):
         """
 
     def state(self) -> State: ...
+
+    def expected(self, keys: int) -> Expected:
+        """The types and shapes of a state with so many keys; `load` takes over such a one."""
 
     def load(self, state: Mapping[str, Array]) -> None: ...
 
@@ -89,7 +90,6 @@ class NumberBaselines:
         self.names: tuple[str, ...] = ("last", "mean", *seasonal)
         self._horizon = horizon
         self._table = Table(
-            "baselines",
             NumberMemory,
             steps=(np.int64, ()),
             labels=(np.int64, ()),
@@ -104,10 +104,6 @@ class NumberBaselines:
         self._stream = NumberStream(np.zeros(1, np.int64), np.zeros(1))
 
     @property
-    def keys(self) -> int:
-        return self._table.used
-
-    @property
     def bytes_per_key(self) -> int:
         return self._table.bytes_per_key
 
@@ -118,11 +114,14 @@ class NumberBaselines:
         _numbers(slots, fresh, label, self._horizon, self._table.arrays, self._stream, members, first)
 
     def state(self) -> State:
-        return self._table.state() | copies(named("baselines/stream", self._stream._asdict()))
+        return self._table.state() | nested("stream", copies(self._stream._asdict()))
+
+    def expected(self, keys: int) -> Expected:
+        return {**self._table.expected(keys), **nested("stream", shapes(self._stream._asdict()))}
 
     def load(self, state: Mapping[str, Array]) -> None:
         self._table.load(state)
-        load_into(named("baselines/stream", self._stream._asdict()), state)
+        overwrite(self._stream._asdict(), within("stream", state))
 
 
 @njit(cache=True, error_model="numpy")
@@ -231,12 +230,8 @@ class BinaryBaselines:
 
     def __init__(self) -> None:
         counts: dict[str, tuple[type, tuple[int, ...]]] = dict.fromkeys(BinaryMemory._fields, (np.int64, ()))
-        self._table = Table("baselines", BinaryMemory, **counts)
+        self._table = Table(BinaryMemory, **counts)
         self._stream = BinaryStream(*(np.zeros(1, np.int64) for _ in BinaryStream._fields))
-
-    @property
-    def keys(self) -> int:
-        return self._table.used
 
     @property
     def bytes_per_key(self) -> int:
@@ -249,11 +244,14 @@ class BinaryBaselines:
         _classes(slots, fresh, label, self._table.arrays, self._stream, members, first)
 
     def state(self) -> State:
-        return self._table.state() | copies(named("baselines/stream", self._stream._asdict()))
+        return self._table.state() | nested("stream", copies(self._stream._asdict()))
+
+    def expected(self, keys: int) -> Expected:
+        return {**self._table.expected(keys), **nested("stream", shapes(self._stream._asdict()))}
 
     def load(self, state: Mapping[str, Array]) -> None:
         self._table.load(state)
-        load_into(named("baselines/stream", self._stream._asdict()), state)
+        overwrite(self._stream._asdict(), within("stream", state))
 
 
 @njit(cache=True, error_model="numpy")

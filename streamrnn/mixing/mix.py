@@ -25,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, Table, copies, load_into, named
+from streamrnn.arrays import Expected, State, nested, shapes, within
+from streamrnn.mixing.table import Array, Floats, Ints, Table, copies, overwrite
 
 RATE = 0.5
 """η for numbers one event ahead."""
@@ -87,7 +88,6 @@ class Mix:
         self._rate = RATE / max(horizon, 1) ** 0.5
         self._enabled = enabled
         self._table = Table(
-            "mix",
             MixMemory,
             steps=(np.int64, ()),
             weights=(np.float64, (members,)),
@@ -99,10 +99,6 @@ class Mix:
         )
         start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
         self.stream = MixStream(start, np.zeros(1), np.zeros(networks, np.int64))
-
-    @property
-    def keys(self) -> int:
-        return self._table.used
 
     @property
     def bytes_per_key(self) -> int:
@@ -151,11 +147,14 @@ class Mix:
         )
 
     def state(self) -> State:
-        return self._table.state() | copies(named("mix/stream", self.stream._asdict()))
+        return self._table.state() | nested("stream", copies(self.stream._asdict()))
+
+    def expected(self, keys: int) -> Expected:
+        return {**self._table.expected(keys), **nested("stream", shapes(self.stream._asdict()))}
 
     def load(self, state: Mapping[str, Array]) -> None:
         self._table.load(state)
-        load_into(named("mix/stream", self.stream._asdict()), state)
+        overwrite(self.stream._asdict(), within("stream", state))
 
 
 @njit(cache=True, error_model="numpy")

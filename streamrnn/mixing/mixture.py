@@ -6,11 +6,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.errors import ConfigError, SnapshotError
-from streamrnn.mixing.arrays import Array, Floats, State, refuse_unknown
+from streamrnn.arrays import State, expect, nested, within
+from streamrnn.errors import ConfigError
 from streamrnn.mixing.baselines import Baselines, BinaryBaselines, NumberBaselines
 from streamrnn.mixing.mix import Mix
 from streamrnn.mixing.scores import BinaryScores, NumberScores, Quality, Scores
+from streamrnn.mixing.table import Array, Floats
 
 
 class Scored(NamedTuple):
@@ -112,7 +113,7 @@ class Mixture:
 
     def quality_between(self, earlier: Mapping[str, Array]) -> dict[str, Quality]:
         """Quality of the events judged since `earlier`, a `state()` of this mixture; `recent` as of now."""
-        return self._named(self._scores.quality(earlier))
+        return self._named(self._scores.quality(within("scores", earlier)))
 
     def _named(self, columns: list[Quality]) -> dict[str, Quality]:
         quality = dict(zip(["mix", *self.members], columns, strict=True))
@@ -138,12 +139,23 @@ class Mixture:
 
     def state(self) -> State:
         """Everything that shapes what comes next, by name; copies."""
-        return self._baselines.state() | self._mix.state() | self._scores.state()
+        return {
+            **nested("baselines", self._baselines.state()),
+            **nested("mix", self._mix.state()),
+            **nested("scores", self._scores.state()),
+        }
 
     def load(self, state: Mapping[str, Array]) -> None:
         """Take over a `state()` of an equally configured mixture; SnapshotError names what does not fit."""
-        refuse_unknown(state, self.state())
-        for part in (self._baselines, self._mix, self._scores):
-            part.load(state)
-        if self._baselines.keys != self._mix.keys:
-            raise SnapshotError("mix/steps and baselines/last do not hold the same number of keys")
+        keys = state["mix/steps"].size if "mix/steps" in state else 0
+        expect(
+            state,
+            {
+                **nested("baselines", self._baselines.expected(keys)),
+                **nested("mix", self._mix.expected(keys)),
+                **nested("scores", self._scores.expected()),
+            },
+        )
+        self._baselines.load(within("baselines", state))
+        self._mix.load(within("mix", state))
+        self._scores.load(within("scores", state))

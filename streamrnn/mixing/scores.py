@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numba import njit
 
-from streamrnn.mixing.arrays import Array, Floats, Ints, State, copies, load_into, named
+from streamrnn.arrays import Expected, State, shapes
+from streamrnn.mixing.table import Array, Floats, Ints, copies, overwrite
 
 RECENT = 0.5 ** (1 / 1000)
 """Of the recent error, per judged event: half its weight lies in the last 1000."""
@@ -36,6 +37,9 @@ class Scores(Protocol):
         """
 
     def state(self) -> State: ...
+
+    def expected(self) -> Expected:
+        """The types and shapes of a state; `load` takes over such a one."""
 
     def load(self, state: Mapping[str, Array]) -> None: ...
 
@@ -82,7 +86,7 @@ class NumberScores:
     def quality(self, earlier: Mapping[str, Array] | None = None) -> list[Quality]:
         s = self._sums
         if earlier is not None:
-            s = _without(s, NumberSums(*(earlier[f"scores/{name}"] for name in s._fields)))
+            s = _without(s, NumberSums(*(earlier[name] for name in s._fields)))
         return [
             {
                 "count": int(s.judged[0]),
@@ -97,10 +101,13 @@ class NumberScores:
         ]
 
     def state(self) -> State:
-        return copies(named("scores", self._sums._asdict()))
+        return copies(self._sums._asdict())
+
+    def expected(self) -> Expected:
+        return shapes(self._sums._asdict())
 
     def load(self, state: Mapping[str, Array]) -> None:
-        load_into(named("scores", self._sums._asdict()), state)
+        overwrite(self._sums._asdict(), state)
 
 
 def _without(now: NumberSums, then: NumberSums) -> NumberSums:
@@ -184,7 +191,7 @@ class BinaryScores:
     def quality(self, earlier: Mapping[str, Array] | None = None) -> list[Quality]:
         s = self._sums
         if earlier is not None:
-            then = BinarySums(*(earlier[f"scores/{name}"] for name in s._fields))
+            then = BinarySums(*(earlier[name] for name in s._fields))
             s = BinarySums(
                 s.seen - then.seen,
                 s.right - then.right,
@@ -207,10 +214,13 @@ class BinaryScores:
         ]
 
     def state(self) -> State:
-        return copies(named("scores", self._sums._asdict()))
+        return copies(self._sums._asdict())
+
+    def expected(self) -> Expected:
+        return shapes(self._sums._asdict())
 
     def load(self, state: Mapping[str, Array]) -> None:
-        load_into(named("scores", self._sums._asdict()), state)
+        overwrite(self._sums._asdict(), state)
 
 
 def _area(above: Ints, seen: Ints) -> float:

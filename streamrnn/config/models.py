@@ -1,8 +1,8 @@
 """The configuration file, as typed values: one frozen model per part, a sentence under each field."""
 
 import difflib
-import zoneinfo
 from collections.abc import Iterable, Iterator
+from importlib import resources
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn, Self
 
 from pydantic import (
@@ -36,8 +36,8 @@ def _name(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    """The value, if it is an IANA time zone."""
-    known = zoneinfo.available_timezones()
+    """The value, if it is an IANA time zone of the package tzdata."""
+    known = (resources.files("tzdata") / "zones").read_text(encoding="utf-8").split()
     if value not in known:
         near = difflib.get_close_matches(value, known, 1)
         hint = f"; did you mean {near[0]}?" if near else ", for example Europe/Paris or UTC"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib import resources
 from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1)
@@ -15,6 +16,13 @@ _CACHED_HOURS = 1 << 16  # seven years
 EARLIEST = (datetime(1, 1, 3) - _EPOCH).total_seconds()
 LATEST = (datetime(9999, 12, 30) - _EPOCH).total_seconds()
 """Times outside [EARLIEST, LATEST) [s] are refused: the local time of every zone must exist."""
+
+
+@cache
+def time_zone(name: str) -> ZoneInfo:
+    """The zone as the package tzdata has it: a machine's own database may be older or newer."""
+    with (resources.files("tzdata") / "zoneinfo" / name).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
 
 
 def read_times(values: Sequence[str | float | None], zone: str) -> tuple[list[float], dict[int, str]]:
@@ -92,13 +100,13 @@ class _HourOffsets(dict[int, float]):
 
 @cache
 def _local_hours(zone: str) -> _HourOffsets:
-    tz = ZoneInfo(zone)
+    tz = time_zone(zone)
     return _HourOffsets(lambda moment: _offset(moment.replace(tzinfo=tz)))
 
 
 @cache
 def _utc_hours(zone: str) -> _HourOffsets:
-    tz = ZoneInfo(zone)
+    tz = time_zone(zone)
     return _HourOffsets(lambda moment: _offset(moment.replace(tzinfo=UTC).astimezone(tz)))
 
 

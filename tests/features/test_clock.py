@@ -1,7 +1,9 @@
 """Times and offsets against zoneinfo, wherever clocks are changed."""
 
 import math
+import zoneinfo
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamrnn.features import Calendar
 from streamrnn.features.calendar import PERIODS, CalendarEncoder
-from streamrnn.features.clock import read_times, to_local, to_seconds
+from streamrnn.features.clock import read_times, time_zone, to_local, to_seconds
 
 ZONES = [
     "UTC",
@@ -98,3 +100,19 @@ def test_a_missing_time_is_zero_on_both_waves():
     x = np.zeros((2, 2))
     CalendarEncoder(Calendar("t", ("month",), "Asia/Kathmandu")).encode(np.array([math.nan, 0.0]), x, 0)
     assert x.tolist() == [[0.0, 0.0], [0.0, 1.0]]
+
+
+def test_zones_are_those_of_the_package_whatever_the_machine_has(tmp_path):
+    wrong = tmp_path / "Australia" / "Melbourne"
+    wrong.parent.mkdir()
+    wrong.write_bytes((resources.files("tzdata") / "zoneinfo" / "UTC").read_bytes())
+    time_zone.cache_clear()
+    zoneinfo.reset_tzpath([tmp_path])
+    try:
+        assert (
+            datetime(2015, 1, 1, tzinfo=ZoneInfo.no_cache("Australia/Melbourne")).utcoffset() == timedelta()
+        )
+        summer = datetime(2015, 1, 1, tzinfo=time_zone("Australia/Melbourne"))
+        assert summer.utcoffset() == timedelta(hours=11)
+    finally:
+        zoneinfo.reset_tzpath()

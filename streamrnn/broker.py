@@ -144,7 +144,9 @@ class Broker:
         """Once, with Kafka's own tool, which also finalises the feature levels that transactions need."""
         if (self.directory / "data" / "meta.properties").exists():
             return
-        tool = [*java, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(self._properties)]
+        # in one word: an id may begin with a dash, and is no option for it
+        identity = f"--cluster-id={_cluster_id()}"
+        tool = [*java, "kafka.tools.StorageTool", "format", identity, "-c", str(self._properties)]
         if (code := self._spawn(tool).wait()) != 0:
             raise TransportError(
                 f"Kafka's storage could not be formatted (exit code {code}): {self._last_words()}"

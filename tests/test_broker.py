@@ -110,3 +110,11 @@ def test_jar_that_differs_from_its_checksum_is_not_run(
     with pytest.raises(TransportError, match="is not the one that was pinned"):
         module._fetch_one(Context(), "a:b:1", "0" * 64)
     assert not Artifact.cached_path.exists()
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamrnn.broker._cluster_id", lambda: "-tVm7gQpT1OmyQbkxq2Hzg")
+    with Broker(tmp_path) as broker:
+        assert probe({"bootstrap_servers": broker.bootstrap_servers}, 5.0)

@@ -19,7 +19,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from streamrnn.caches import cache_folder
 from streamrnn.core.cells import CELLS
@@ -126,8 +126,3 @@ def _import(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module  # numba's cache finds the kernel's source through it
     spec.loader.exec_module(module)
     return module
-
-
-def kernel_hash(kernels: list[Any]) -> str:
-    """One hash over several kernels, in order."""
-    return hashlib.sha256("".join(kernel.hash for kernel in kernels).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,28 @@ Part = TypeVar("Part")
 State = dict[str, NDArray[Any]]
 Expected = Mapping[str, tuple[Any, tuple[int | None, ...]]]
 """Name → dtype and shape; None for a length that the state decides."""
+
+
+class Steps(NamedTuple):
+    """What the n events of a block do, for every pass alike: who steps, and which earlier step is judged.
+
+    An answer whose label comes later waits in a row of a table: h rows for each slot of a forecast h ahead,
+    or one of a pool for labels that come by id. At each event, in order: a fresh slot is forgotten; a waiting
+    row is judged and learned; the key steps, and what must wait is put in its row; an inline label judges.
+    """
+
+    slots: NDArray[np.int32]
+    """(n,) the slot of the event's key."""
+    fresh: NDArray[np.bool_]
+    """(n,) the slot starts anew with this event."""
+    moves: NDArray[np.bool_]
+    """(n,) the key makes a step; False: the event only brings the label of an earlier one."""
+    back: NDArray[np.int32]
+    """(n,) steps of the key back to the one that the label judges: 0 its own; −1 none, or one found by id."""
+    keep: NDArray[np.int32]
+    """(n,) the row where this event's answer waits for its label; −1: none."""
+    judge: NDArray[np.int32]
+    """(n,) the row that this event's label judges, before the event's own step; −1: none."""
 
 
 def expect(state: Mapping[str, NDArray[Any]], expected: Expected) -> None:

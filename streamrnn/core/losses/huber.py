@@ -1,28 +1,43 @@
-"""Huber's loss (1964) with its bend at 1, in the scaled unit: an outlier pulls no harder."""
+"""Huber's loss (1964) with its bend at 1, in the scaled unit: an outlier pulls no harder.
 
+½ e² for |e| ≤ 1, else |e| − ½, with e = ŷ − y.
+"""
+
+import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from streamrnn.core.losses.fields import each, missed
 from streamrnn.core.numerics import jit, like
 
-
-@jit
-def value(output: Any, target: Any) -> Any:
-    """½ e² for |e| ≤ 1, else |e| − ½, with e = ŷ − y."""
-    size = abs(output - target)
-    half = like(size, 0.5)
-    return half * size * size if size <= like(size, 1.0) else size - half
+Array = npt.NDArray[np.floating]
 
 
-@jit
-def derivative(output: Any, target: Any) -> Any:
-    """∂/∂ŷ: e held within ±1; written so that NaN passes."""
-    one = like(output, 1.0)
-    error = output - target
-    error = -one if error < -one else error
-    return one if error > one else error
+def outputs(targets: int, classes: int, levels: tuple[float, ...]) -> int:
+    """One for each target."""
+    return targets
 
 
 @jit
-def error(output: Any, target: Any) -> Any:
-    """What quality is judged by: |ŷ − y|."""
-    return abs(output - target)
+def derivative(outputs: Array, t: int, target: Array, levels: Array, share: Any, dys: Array) -> None:
+    """∂/∂ŷ: e held within ±1."""
+    part = each(share, target.shape[0])
+    for j in range(target.shape[0]):
+        y = target[j]
+        dys[t, j] = like(part, 0.0) if math.isnan(y) else part * _held(outputs[t, j] - y)
+
+
+@jit
+def _held(e: Any) -> Any:
+    """e within ±1; written so that NaN passes."""
+    one = like(e, 1.0)
+    e = -one if e < -one else e
+    return one if e > one else e
+
+
+@jit
+def error(outputs: Array, target: Array, unit: Array, levels: Array) -> Any:
+    """|ŷ − y|."""
+    return missed(outputs, 0, 1, target, unit)

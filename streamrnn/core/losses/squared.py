@@ -1,23 +1,32 @@
 """Squared error, ½ (ŷ − y)²; the half makes its derivative the error itself."""
 
+import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from streamrnn.core.losses.fields import each, missed
 from streamrnn.core.numerics import jit, like
 
+Array = npt.NDArray[np.floating]
+
+
+def outputs(targets: int, classes: int, levels: tuple[float, ...]) -> int:
+    """One for each target."""
+    return targets
+
 
 @jit
-def value(output: Any, target: Any) -> Any:
-    """½ (ŷ − y)²."""
-    return like(output, 0.5) * (output - target) * (output - target)
-
-
-@jit
-def derivative(output: Any, target: Any) -> Any:
+def derivative(outputs: Array, t: int, target: Array, levels: Array, share: Any, dys: Array) -> None:
     """∂/∂ŷ: ŷ − y."""
-    return output - target
+    part = each(share, target.shape[0])
+    for j in range(target.shape[0]):
+        y = target[j]
+        dys[t, j] = like(part, 0.0) if math.isnan(y) else part * (outputs[t, j] - y)
 
 
 @jit
-def error(output: Any, target: Any) -> Any:
-    """What quality is judged by: |ŷ − y|."""
-    return abs(output - target)
+def error(outputs: Array, target: Array, unit: Array, levels: Array) -> Any:
+    """|ŷ − y|."""
+    return missed(outputs, 0, 1, target, unit)

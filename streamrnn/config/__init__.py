@@ -7,4 +7,5 @@ from streamrnn.config.canonical import learning_difference as learning_differenc
 from streamrnn.config.load import load as load
 from streamrnn.config.load import parse as parse
 from streamrnn.config.models import Config as Config
-from streamrnn.config.models import target_field as target_field
+from streamrnn.config.models import delayed_of as delayed_of
+from streamrnn.config.models import target_fields as target_fields

@@ -5,7 +5,18 @@ from typing import Any, NamedTuple
 
 from streamrnn.config.models import Config
 
-_SHAPING = ("task", "key", "time", "features", "networks", "scaling", "mix", "max_keys", "predictions")
+_SHAPING = (
+    "task",
+    "key",
+    "time",
+    "features",
+    "networks",
+    "on_drift",
+    "scaling",
+    "mix",
+    "max_keys",
+    "predictions",
+)
 
 
 class Change(NamedTuple):

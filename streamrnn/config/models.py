@@ -85,7 +85,7 @@ def _only_key_of(*names: str) -> Discriminator:
     """Tells the members of a union apart by the one key that each of them alone has."""
 
     def pick(value: Any) -> str | None:
-        keys = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+        keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", ())
         return next((name for name in names if name in keys), None)
 
     expected = ", ".join(names)
@@ -99,35 +99,92 @@ def _only_key_of(*names: str) -> Discriminator:
 # --- what is predicted --------------------------------------------------------------------------
 
 
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 def _season_given(reference: str, season: int | None) -> None:
     if reference == "season" and season is None:
         _refuse_one("reference", "season needs a season, for example season: 24")
 
 
-class Forecast(Part):
-    """A number field of the same key, some events ahead."""
+class Quantile(Part):
+    """Quantiles instead of a middle value (pinball loss), several at once."""
 
-    forecast: str
-    """The field to forecast."""
+    quantile: Annotated[tuple[Annotated[float, Field(gt=0, lt=1, strict=True)], ...], Field(min_length=1)]
+    """Levels in rising order, such as [0.1, 0.5, 0.9]; the one nearest to 0.5 is the prediction."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.quantile) != sorted(set(self.quantile)):
+            _refuse_one("quantile", f"{list(self.quantile)} does not rise; write each level once, in order")
+        return self
+
+
+Loss = Annotated[
+    Annotated[Literal["squared", "absolute", "huber", "poisson"], Tag("name")]
+    | Annotated[Quantile, Tag("quantile")],
+    Discriminator(lambda value: "quantile" if isinstance(value, dict | Quantile) else "name"),
+]
+Level = Annotated[float, Field(gt=0, lt=1, strict=True)]
+
+
+class Delayed(Part):
+    """Labels that come later, in another record, which names the event by its id."""
+
+    id: str
+    """The field with an event's own id; a record that has it is an event and gets a prediction."""
+    label_of: str
+    """The field with the id of the event whose label the record brings."""
+    ttl: Seconds
+    """Event time after which a label is no longer waited for."""
+    pool: Count = 10_000
+    """Events of a partition that can wait at once; beyond, the oldest is given up and counted."""
+
+
+def _loss_fits(loss: str | Quantile, reference: str, fields: int, interval: float | None) -> None:
+    if loss == "poisson":
+        if reference != "none":
+            _refuse_one("loss", "poisson counts from nothing; write reference: none")
+        if fields > 1:
+            _refuse_one("loss", "poisson is for one field")
+    if isinstance(loss, Quantile) and interval is not None:
+        _refuse_one("interval", "the quantiles are intervals already; keep one of the two")
+
+
+class Forecast(Part):
+    """A number field of the same key, some events ahead; or several fields at once."""
+
+    forecast: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_one_or_more, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1),
+    ]
+    """The field to forecast, or a list of fields."""
     horizon: Count = 1
     """How many events of the key ahead."""
     season: Season | None = None
     """Events in a season (168 for hourly data with a weekly rhythm)."""
     reference: Literal["last", "season", "none"] = "last"
     """What the change that is learned is counted from."""
-    loss: Literal["squared", "huber"] = "huber"
-    """`huber` is deaf to outliers."""
+    loss: Loss = "huber"
+    """`huber` is deaf to outliers, `poisson` is for counts; or `{quantile: [0.1, 0.5, 0.9]}`."""
+    interval: Level | None = None
+    """Share of labels that the published interval shall cover, such as 0.9."""
 
     @model_validator(mode="after")
-    def _season_fits(self) -> Self:
+    def _fits(self) -> Self:
+        if len(set(self.forecast)) < len(self.forecast):
+            _refuse_one("forecast", "a field stands twice")
         _season_given(self.reference, self.season)
         if self.season is not None and self.season < self.horizon:
             _refuse_one("season", f"{self.season} is shorter than horizon: {self.horizon}")
+        _loss_fits(self.loss, self.reference, len(self.forecast), self.interval)
         return self
 
 
 class Regression(Part):
-    """A number that stands in the same event as the features."""
+    """A number that belongs to the same event as the features."""
 
     regression: str
     """The field that holds the label."""
@@ -135,28 +192,75 @@ class Regression(Part):
     """Events in a season."""
     reference: Literal["last", "season", "none"] = "none"
     """`last` and `season` use past labels of the key, which are known by then."""
-    loss: Literal["squared", "huber"] = "huber"
-    """`huber` is deaf to outliers."""
+    loss: Loss = "huber"
+    """`huber` is deaf to outliers, `poisson` is for counts; or `{quantile: [0.1, 0.5, 0.9]}`."""
+    interval: Level | None = None
+    """Share of labels that the published interval shall cover, such as 0.9."""
+    delayed: Delayed | None = None
+    """The label comes in a later record; none: it stands in the event."""
 
     @model_validator(mode="after")
-    def _season_fits(self) -> Self:
+    def _fits(self) -> Self:
         _season_given(self.reference, self.season)
+        _loss_fits(self.loss, self.reference, 1, self.interval)
+        if self.delayed is not None and self.season is not None:
+            _refuse_one("season", "labels that come by id have no season")
         return self
 
 
 class Binary(Part):
-    """A class, 0 or 1 (or false or true), that stands in the same event as the features."""
+    """A class, 0 or 1 (or false or true), that belongs to the same event as the features."""
 
     binary: str
     """The field that holds the label."""
+    delayed: Delayed | None = None
+    """The label comes in a later record; none: it stands in the event."""
+
+
+class Multiclass(Part):
+    """One of several classes (strings, integers or booleans), that belongs to the same event."""
+
+    multiclass: str
+    """The field that holds the label."""
+    classes: tuple[str | int | bool, ...] = ()
+    """All classes, if they are known; none: they are taken up as they appear."""
+    bound: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
+    """Most classes that are taken up; labels beyond are counted, and nothing is learned from them."""
+    delayed: Delayed | None = None
+    """The label comes in a later record; none: it stands in the event."""
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        texts = [str(name).lower() if isinstance(name, bool) else str(name) for name in self.classes]
+        if len(texts) == 1 or len(set(texts)) < len(texts):
+            _refuse_one("classes", f"{texts}: expected two or more that differ")
+        return self
+
+
+class NextToken(Part):
+    """The next character of a text; every character is a step, and a record may hold any number of them."""
+
+    next_token: str
+    """The field that holds the text; a key's texts continue each other."""
+    vocabulary: str = "bytes"
+    """`bytes` (of UTF-8), or all characters that are told apart; others count as one more."""
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> Self:
+        if self.vocabulary != "bytes" and not 2 <= len(set(self.vocabulary)) == len(self.vocabulary):
+            _refuse_one("vocabulary", "expected bytes, or two or more characters that differ")
+        return self
 
 
 Task = Annotated[
     Annotated[Forecast, Tag("forecast")]
     | Annotated[Regression, Tag("regression")]
-    | Annotated[Binary, Tag("binary")],
-    _only_key_of("forecast", "regression", "binary"),
+    | Annotated[Binary, Tag("binary")]
+    | Annotated[Multiclass, Tag("multiclass")]
+    | Annotated[NextToken, Tag("next_token")],
+    _only_key_of("forecast", "regression", "binary", "multiclass", "next_token"),
 ]
+AnyTask = Forecast | Regression | Binary | Multiclass | NextToken
 
 # --- what it is predicted from ------------------------------------------------------------------
 
@@ -256,43 +360,140 @@ Window = Annotated[
 
 
 class LearningRate(Part):
-    """Warm-up, then decay with the inverse square root of the labelled events, down to a floor."""
+    """Linear warm-up, then a shape over the labelled events."""
 
     rate: Share = 3e-4
-    """Of Adam, after warm-up and before decay."""
+    """After warm-up and before decay."""
     warmup: CountOrZero = 100
     """Labelled events over which the rate rises linearly from 0."""
-    decay: Count | None = None
-    """Labelled events after which the rate begins to fall as 1/sqrt(count / decay); none: it stays."""
+    shape: Literal["constant", "inverse_sqrt", "cosine"] = "constant"
+    """`inverse_sqrt` falls as 1/sqrt(count / over) once `over` are counted; `cosine` falls until then."""
+    over: Count | None = None
+    """Labelled events that the shape is measured in."""
     floor: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.1
-    """Least share of the rate that decay leaves."""
+    """Least share of the rate that falling leaves."""
+
+    @model_validator(mode="after")
+    def _over_given(self) -> Self:
+        if (self.shape == "constant") != (self.over is None):
+            _refuse_one("over", f"shape: {self.shape} {'has no' if self.over else 'needs'} over")
+        return self
 
 
 def _plain_rate(value: Any) -> Any:
     return {"rate": value} if isinstance(value, int | float | str) else value
 
 
+NotNegative = Annotated[float, Field(ge=0, strict=True)]
+Fading = Annotated[float, Field(ge=0, lt=1, strict=True)]
+
+
+class Sgd(Part):
+    """Gradient descent with momentum."""
+
+    momentum: Fading = 0.9
+    """Share of the last step that goes on."""
+    weight_decay: NotNegative = 0.0
+    """Added to the gradient, times the weight."""
+
+
+class RmsProp(Part):
+    """RMSprop (Hinton 2012), as torch computes it."""
+
+    alpha: Fading = 0.99
+    """Share of the mean square that stays."""
+    epsilon: Positive = 1e-8
+    """Added to its root."""
+    momentum: Fading = 0.0
+    """Share of the last step that goes on."""
+    weight_decay: NotNegative = 0.0
+    """Added to the gradient, times the weight."""
+
+
+class Adam(Part):
+    """Adam (Kingma and Ba 2015)."""
+
+    beta_1: Fading = 0.9
+    """Share of the mean gradient that stays."""
+    beta_2: Fading = 0.999
+    """Share of the mean square that stays."""
+    epsilon: Positive = 1e-8
+    """Added to its root."""
+    weight_decay: NotNegative = 0.0
+    """Added to the gradient, times the weight."""
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    weight_decay: NotNegative = 0.01
+    """Taken from the weight, times the rate."""
+
+
+class SgdChoice(Part):
+    """`optimiser: sgd`, or `{sgd: {momentum: 0.5}}`."""
+
+    sgd: Sgd = Sgd()
+    """Its settings."""
+
+
+class RmsPropChoice(Part):
+    """`optimiser: rmsprop`, or with settings."""
+
+    rmsprop: RmsProp = RmsProp()
+    """Its settings."""
+
+
+class AdamChoice(Part):
+    """`optimiser: adam`, or with settings."""
+
+    adam: Adam = Adam()
+    """Its settings."""
+
+
+class AdamWChoice(Part):
+    """`optimiser: adamw`, or with settings."""
+
+    adamw: AdamW = AdamW()
+    """Its settings."""
+
+
+def _plain_optimiser(value: Any) -> Any:
+    return {value: {}} if isinstance(value, str) else value
+
+
+Optimiser = Annotated[
+    Annotated[SgdChoice, Tag("sgd")]
+    | Annotated[RmsPropChoice, Tag("rmsprop")]
+    | Annotated[AdamChoice, Tag("adam")]
+    | Annotated[AdamWChoice, Tag("adamw")],
+    _only_key_of("sgd", "rmsprop", "adam", "adamw"),
+]
+
+
 def _american_spelling_too(schema: dict[str, Any]) -> None:
     schema["properties"]["optimizer"] = schema["properties"]["optimiser"]
 
 
-class Network(Part):
-    """One recurrent network of the mix."""
+class Learning(Part):
+    """What every kind of network has."""
 
     model_config = ConfigDict(json_schema_extra=_american_spelling_too)
 
     name: Name
     """Stands in metrics, reports and predictions."""
-    cell: Literal["gru"] = "gru"
-    """The recurrent cell."""
-    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
-    """Units, hence floats of state per key."""
     window: Window = 1
     """Steps back that a gradient reaches: k of BPTT(k; s); or `{grow: [1, 16], by: plateau}`."""
     stride: Count = 1
     """Labelled events of a key per update: s of BPTT(k; s)."""
-    optimiser: Literal["adam"] = "adam"
-    """`optimizer` is understood too."""
+    optimiser: Annotated[
+        Optimiser,
+        BeforeValidator(
+            _plain_optimiser,
+            json_schema_input_type=Literal["sgd", "rmsprop", "adam", "adamw"] | Optimiser,
+        ),
+    ] = AdamChoice()
+    """A name, or a name with its settings; `optimizer` is understood too."""
     learning_rate: Annotated[
         LearningRate, BeforeValidator(_plain_rate, json_schema_input_type=float | LearningRate)
     ] = LearningRate()
@@ -303,6 +504,8 @@ class Network(Part):
     """float64 is slower and there for checking."""
     seed: CountOrZero = 0
     """Of the initial weights."""
+    start_from: str | None = None
+    """A .safetensors file of weights by torch's names to begin with; none: random ones."""
 
     @model_validator(mode="before")
     @classmethod
@@ -319,6 +522,55 @@ class Network(Part):
         if least < self.stride:
             _refuse_one("window", f"{least} is shorter than stride: {self.stride}; BPTT(k; s) needs k >= s")
         return self
+
+
+class Network(Learning):
+    """A built-in recurrent network, compiled."""
+
+    cell: Literal["elman", "gru", "lstm"] = "gru"
+    """The recurrent cell."""
+    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
+    """Units of a layer, hence floats of state per key and layer (twice as many for lstm)."""
+    layers: Annotated[int, Field(ge=1, le=8, strict=True)] = 1
+    """Recurrent layers, each reading the one below."""
+    head: tuple[Annotated[int, Field(ge=1, le=4096, strict=True)], ...] = ()
+    """Hidden widths between the last layer and the output; none: the output is linear."""
+    activation: Literal["tanh", "relu", "gelu"] = "tanh"
+    """Of the head's hidden units."""
+
+
+class TorchNetwork(Learning):
+    """A `torch.nn.Module` of your own with `forward(x, state) -> (output, state)`."""
+
+    torch: str
+    """The class, as `package.module:Class`."""
+    args: dict[str, Any] = {}
+    """Keyword arguments of the class."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """On `cuda` a restart is not promised to give the same bits."""
+
+
+AnyNetwork = Annotated[
+    Annotated[Network, Tag("built-in")] | Annotated[TorchNetwork, Tag("torch")],
+    Discriminator(
+        lambda value: (
+            "torch"
+            if isinstance(value, TorchNetwork) or (isinstance(value, dict) and "torch" in value)
+            else "built-in"
+        )
+    ),
+]
+
+
+class Boost(Part):
+    """A higher learning rate for a while, once the error has risen."""
+
+    learning_rate: Literal["boost"]
+    """What reacts."""
+    factor: Annotated[float, Field(gt=1, le=100, strict=True)] = 3.0
+    """How many times the rate."""
+    lasts: Count = 500
+    """Labelled events until the rate is back."""
 
 
 class Scaling(Part):
@@ -512,15 +764,17 @@ class Config(Part):
     """All of one service."""
 
     task: Task
-    """What is predicted: `{forecast: FIELD}`, `{regression: FIELD}` or `{binary: FIELD}`."""
+    """What is predicted: `{forecast: FIELD}`, or `regression`, `binary`, `multiclass`, `next_token`."""
     key: str | None = None
     """The field that names the stream an event belongs to; none: all are one stream."""
     time: str | None = None
     """The field that holds the event's time (ISO 8601, or seconds since 1970)."""
-    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
-    """What it is predicted from."""
-    networks: Annotated[tuple[Network, ...], Field(min_length=1)] = (Network(name="one-step"),)
+    features: tuple[Feature, ...] = ()
+    """What it is predicted from; a task over text has none."""
+    networks: Annotated[tuple[AnyNetwork, ...], Field(min_length=1)] = (Network(name="one-step"),)
     """What learns; all of them see the same features, and the mix weighs them."""
+    on_drift: Boost | None = None
+    """How networks react when their error rises: `{learning_rate: boost}`; none: not at all."""
     scaling: Scaling = Scaling()
     """How inputs and targets are scaled."""
     mix: Annotated[Mix, BeforeValidator(_plain_mix, json_schema_input_type=bool | Mix)] = Mix()
@@ -551,16 +805,17 @@ class Config(Part):
                 *_names_differ(self.networks),
                 *_key_fits(self.key, self.task),
                 *_features_fit(self.features, self.task),
+                *_labels_come(self.task, self.time, self.networks),
             ]
         )
         return self
 
 
-_TAKEN = {"mix", "last", "mean", "season", "season_corrected", "last_label", "majority"}
+_TAKEN = {"mix", "last", "mean", "season", "season_corrected", "last_label", "majority", "order0", "order2"}
 """The mix itself and its naive members: names that no network can have beside them."""
 
 
-def _names_differ(networks: tuple[Network, ...]) -> Iterator[Fault]:
+def _names_differ(networks: tuple[Learning, ...]) -> Iterator[Fault]:
     seen: set[str] = set()
     for index, network in enumerate(networks):
         if network.name in _TAKEN:
@@ -571,34 +826,75 @@ def _names_differ(networks: tuple[Network, ...]) -> Iterator[Fault]:
         seen.add(network.name)
 
 
-def _key_fits(key: str | None, task: Forecast | Regression | Binary) -> Iterator[Fault]:
+def _key_fits(key: str | None, task: AnyTask) -> Iterator[Fault]:
     """Events of one key share a state: what it has learned would tell the label before the prediction."""
-    if key == target_field(task) and not isinstance(task, Forecast):
+    if key in target_fields(task) and not isinstance(task, Forecast):
         yield Fault("key", f"{key} is the label of the same event; its key would give it away")
 
 
-def _features_fit(features: tuple[Feature, ...], task: Forecast | Regression | Binary) -> Iterator[Fault]:
+def _labels_come(task: AnyTask, time: str | None, networks: tuple[Learning, ...]) -> Iterator[Fault]:
+    delayed = delayed_of(task)
+    if delayed is None:
+        return
+    if time is None:
+        yield Fault("task.delayed.ttl", "labels are waited for in event time; write time: FIELD")
+    if delayed.id == delayed.label_of:
+        yield Fault("task.delayed.label_of", f"{delayed.id} names the event itself; another field is needed")
+    for index, network in enumerate(networks):
+        if network.stride > 1:
+            yield Fault(
+                f"networks.{index}.stride", "labels that come by id are learned one by one; stride: 1"
+            )
+
+
+def _features_fit(features: tuple[Feature, ...], task: AnyTask) -> Iterator[Fault]:
     """Nothing may be asked for that is not known at prediction time."""
-    label = target_field(task)
+    if isinstance(task, NextToken):
+        if features:
+            yield Fault(
+                "features", f"the characters of {task.next_token} are all that is read; leave them out"
+            )
+        return
+    if not features:
+        yield Fault("features", "expected at least one")
+    labels = target_fields(task)
     horizon = task.horizon if isinstance(task, Forecast) else 1
     for index, feature in enumerate(features):
         where = f"features.{index}"
-        if isinstance(feature, PreviousFeature) and feature.previous != label:
+        if isinstance(feature, PreviousFeature) and feature.previous not in labels:
             yield Fault(
-                f"{where}.previous", f"{feature.previous} is not the task's field; write previous: {label}"
+                f"{where}.previous",
+                f"{feature.previous} is not the task's field; write previous: {labels[0]}",
             )
         if isinstance(feature, LagsFeature) and min(feature.steps) < horizon:
             least = min(feature.steps)
             yield Fault(
                 f"{where}.steps", f"lag {least} is not known {horizon} ahead; steps must be >= {horizon}"
             )
+        if isinstance(feature, LagsFeature) and isinstance(task, Multiclass) and feature.lags in labels:
+            yield Fault(
+                f"{where}.lags", f"{feature.lags} holds classes, no numbers; use previous: {labels[0]}"
+            )
         read = {getattr(feature, kind, None) for kind in ("number", "category", "calendar", "elapsed")}
-        if label in read and not isinstance(task, Forecast):
-            yield Fault(where, f"{label} is the label of the same event; use previous: {label}")
+        if read.intersection(labels) and not isinstance(task, Forecast):
+            yield Fault(where, f"{labels[0]} is the label of the same event; use previous: {labels[0]}")
 
 
-def target_field(task: Forecast | Regression | Binary) -> str:
-    """The name of the field that holds the label."""
-    if isinstance(task, Forecast):
-        return task.forecast
-    return task.regression if isinstance(task, Regression) else task.binary
+def target_fields(task: AnyTask) -> tuple[str, ...]:
+    """The names of the fields that hold the labels."""
+    match task:
+        case Forecast():
+            return task.forecast
+        case Regression():
+            return (task.regression,)
+        case Binary():
+            return (task.binary,)
+        case Multiclass():
+            return (task.multiclass,)
+        case NextToken():
+            return (task.next_token,)
+
+
+def delayed_of(task: AnyTask) -> Delayed | None:
+    """How labels come that do not stand in their event."""
+    return task.delayed if isinstance(task, Regression | Binary | Multiclass) else None

@@ -46,13 +46,13 @@ A value above the file is YAML too: `--set 'networks.1={name: wide, hidden: 256}
 taken from the environment (`STREAMRNN_SOURCE__KAFKA__SASL_PLAIN_PASSWORD`) or from a file that is named
 (`sasl_plain_password_file`); in the configuration itself or on the command line they are refused.
 
-What shapes learning is `task`, `key`, `time`, `features`, `networks`, `scaling`, `mix`, `max_keys`,
-`predictions` and `bad_records.max_bytes`; the rest may change between two starts without any effect on what
-is learned.
+What shapes learning is `task`, `key`, `time`, `features`, `networks`, `on_drift`, `scaling`, `mix`,
+`max_keys`, `predictions` and `bad_records.max_bytes`; the rest may change between two starts without any
+effect on what is learned.
 """
 
 _SECTIONS = {
-    "task": ("Forecast", "Regression", "Binary"),
+    "task": ("Forecast", "Regression", "Binary", "Multiclass", "NextToken", "Quantile", "Delayed"),
     "features": (
         "NumberFeature",
         "CategoryFeature",
@@ -61,7 +61,17 @@ _SECTIONS = {
         "LagsFeature",
         "PreviousFeature",
     ),
-    "networks": ("Network", "GrowingWindow", "LearningRate"),
+    "networks": (
+        "Network",
+        "TorchNetwork",
+        "GrowingWindow",
+        "LearningRate",
+        "Sgd",
+        "RmsProp",
+        "Adam",
+        "AdamW",
+    ),
+    "on_drift": ("Boost",),
     "scaling": ("Scaling",),
     "mix": ("Mix",),
     "predictions": ("Published",),
@@ -72,11 +82,27 @@ _SECTIONS = {
     "http": ("Http",),
 }
 """Top-level names that hold parts, and the models of these parts."""
-_SECTIONS_THEMSELVES = {"Network", "Scaling", "Mix", "Published", "BadRecords", "Snapshots", "Http"}
+_SECTIONS_THEMSELVES = {
+    "Network",
+    "Boost",
+    "Scaling",
+    "Mix",
+    "Published",
+    "BadRecords",
+    "Snapshots",
+    "Http",
+}
 """Models that are all of a section, so that its heading is theirs."""
 _WRITTEN_AS = {
     "KafkaSource": "kafka",
     "KafkaSink": "kafka",
+    "Quantile": "loss",
+    "Delayed": "delayed",
+    "TorchNetwork": "torch",
+    "Sgd": "sgd",
+    "RmsProp": "rmsprop",
+    "Adam": "adam",
+    "AdamW": "adamw",
     "GrowingWindow": "window",
     "LearningRate": "learning_rate",
     "Keep": "keep",
@@ -125,7 +151,13 @@ def _values(field: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_values(kind) for kind in kinds if kind.get("type") != "null"))
     if field["type"] == "array":
         return f"list: {_values(field['items'])}" if "items" in field else "[number, number]"
-    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}
+    names = {
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "boolean": "`true`, `false`",
+        "object": "mapping",
+    }
     return names[field["type"]] + _bounds(field)
 
 

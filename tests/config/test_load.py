@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamrnn.config import load, parse
-from streamrnn.config.models import Config, Forecast, GrowingWindow, KafkaSourceChoice
+from streamrnn.config.models import Config, Forecast, GrowingWindow, KafkaSourceChoice, SgdChoice
 from streamrnn.errors import ConfigError
 
 PEDESTRIANS = """\
@@ -62,7 +62,7 @@ def test_two_lines_are_a_configuration() -> None:
     [
         ("tsak: 1", "tsak: unknown; did you mean task?"),
         ("networks: [{name: a, hiden: 3}]", "networks.0.hiden: unknown; did you mean hidden?"),
-        ("networks: [{name: a, xyz: 3}]", "networks.0.xyz: unknown; known here: name, cell, "),
+        ("networks: [{name: a, xyz: 3}]", "networks.0.xyz: unknown; known here: name, window, "),
         ("networks: [{name: a, hidden: big}]", 'networks.0.hidden: expected a whole number, not "big"'),
         ("networks: [{name: a, hidden: true}]", "networks.0.hidden: expected a whole number, not true"),
         ("networks: [{name: a, hidden: 0}]", "networks.0.hidden: expected greater than or equal to 1, not 0"),
@@ -191,7 +191,9 @@ def test_scalars_follow_yaml_1_2() -> None:
 
 
 def test_both_spellings_of_optimiser_are_read_and_only_one_may_stand() -> None:
-    assert parse(SMALL + "networks: [{name: a, optimizer: adam}]", "c.yaml").networks[0].optimiser == "adam"
+    american = parse(SMALL + "networks: [{name: a, optimizer: sgd}]", "c.yaml").networks[0].optimiser
+    assert american == parse(SMALL + "networks: [{name: a, optimiser: sgd}]", "c.yaml").networks[0].optimiser
+    assert isinstance(american, SgdChoice)
     both = problems(SMALL + "networks: [{name: a, optimizer: adam, optimiser: adam}]")
     assert both == ["c.yaml:4: networks.0.optimizer: optimiser is given too; keep one"]
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import SecretStr, Tag
 
 from streamrnn.config.document import Path
-from streamrnn.config.models import Config, Part
+from streamrnn.config.models import Config
+from streamrnn.config.parts import Part
 
 
 class Place(NamedTuple):

@@ -1,20 +1,41 @@
-"""What is settled about a block before any pass: which earlier step each label judges."""
+"""What is settled about a block before any pass: who steps, and which earlier step each label judges."""
 
-import math
+from typing import Protocol
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streamrnn.arrays import State, expect, grown
+from streamrnn.arrays import State, Steps, expect, grown, nested, within
+from streamrnn.features import Block, Keys
+from streamrnn.learner.waiting import Pool
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 
-class Judged:
-    """Steps taken per slot, and from them how far back the step lies that a label judges."""
+class Course(Protocol):
+    """How labels find the steps that they judge."""
+
+    @property
+    def bytes_per_key(self) -> int: ...
+
+    def rows(self, slots: int) -> int:
+        """Answers that can wait at once with so many keys."""
+        ...
+
+    def resolve(self, block: Block, keys: Keys, known: Flags) -> Steps:
+        """`known` (n,): the event has a label."""
+        ...
+
+    def state(self) -> State: ...
+
+    def load(self, state: State) -> None: ...
+
+
+class Ahead:
+    """A label judges the step that its key made `horizon` events ago; with horizon 0, its event's own."""
 
     def __init__(self, horizon: int) -> None:
         self._horizon = horizon
@@ -25,15 +46,20 @@ class Judged:
     def bytes_per_key(self) -> int:
         return self._steps.itemsize
 
-    def reserve(self, slots: int) -> None:
-        self._used = slots
-        self._steps = grown(self._steps, slots)
+    def rows(self, slots: int) -> int:
+        return slots * self._horizon
 
-    def resolve(self, slots: Slots, fresh: Flags, label: Floats) -> Slots:
-        """Steps of the key back to the judged one, (n,): `horizon`, or −1 where none is judged."""
-        back = np.empty(slots.size, np.int32)
-        _resolve(self._steps, slots, fresh, label, self._horizon, back)
-        return back
+    def resolve(self, block: Block, keys: Keys, known: Flags) -> Steps:
+        slots, fresh = keys.resolve(block.keys)
+        return self.follow(slots, fresh, known, len(keys))
+
+    def follow(self, slots: Slots, fresh: Flags, known: Flags, used: int) -> Steps:
+        """The same for n events whose slots, of `used` ones, are known."""
+        self._used = used
+        self._steps = grown(self._steps, used)
+        back, keep, judge = np.empty((3, slots.size), np.int32)
+        _follow(self._steps, slots, fresh, known, self._horizon, back, keep, judge)
+        return Steps(slots, fresh, np.ones(slots.size, np.bool_), back, keep, judge)
 
     def state(self) -> State:
         return {"steps": self._steps[: self._used].copy()}
@@ -44,23 +70,54 @@ class Judged:
         self._used = self._steps.size
 
 
+class ById:
+    """A label judges the event of its key that has the id it names."""
+
+    bytes_per_key = 8
+
+    def __init__(self, pool: int, ttl: float) -> None:
+        self._rows = pool
+        self.pool = Pool(pool, ttl)
+
+    def rows(self, slots: int) -> int:
+        return self._rows
+
+    def resolve(self, block: Block, keys: Keys, known: Flags) -> Steps:
+        moves = np.array([event is not None for event in block.ids], np.bool_)
+        slots, fresh = np.zeros(len(block), np.int32), np.zeros(len(block), np.bool_)
+        slots[moves], fresh[moves] = keys.resolve(
+            [key for key, moving in zip(block.keys, moves.tolist(), strict=True) if moving]
+        )
+        brought = [of if has else None for of, has in zip(block.label_of, known.tolist(), strict=True)]
+        waiting = self.pool.resolve(block.keys, block.time.tolist(), block.ids, brought, slots, fresh)
+        none = np.full(len(block), -1, np.int32)
+        return Steps(waiting.slots, fresh, moves, none, waiting.keep, waiting.judge)
+
+    def state(self) -> State:
+        return nested("pool", self.pool.state())
+
+    def load(self, state: State) -> None:
+        self.pool.load(within("pool", state))
+
+
 @njit(cache=True, error_model="numpy")
-def _resolve(
-    steps: NDArray[np.int64], slots: Slots, fresh: Flags, label: Floats, horizon: int, back: Slots
+def _follow(
+    steps: NDArray[np.int64],
+    slots: Slots,
+    fresh: Flags,
+    known: Flags,
+    horizon: int,
+    back: Slots,
+    keep: Slots,
+    judge: Slots,
 ) -> None:
     for i in range(slots.size):
         slot = slots[i]
         if fresh[i]:
             steps[slot] = 0
-        known = not math.isnan(label[i])
-        back[i] = horizon if known and steps[slot] >= horizon else -1
+        judges = known[i] and steps[slot] >= horizon
+        row = slot * horizon + steps[slot] % horizon if horizon > 0 else -1
+        back[i] = horizon if judges else -1
+        keep[i] = row
+        judge[i] = row if judges else -1
         steps[slot] += 1
-
-
-@njit(cache=True, error_model="numpy")
-def probability(logit: Floats) -> Floats:
-    """Logistic function, (n,) -> (n,); scalar, so that a value never depends on its place in a block."""
-    out = np.empty_like(logit)
-    for i in range(logit.size):
-        out[i] = 1.0 / (1.0 + math.exp(-logit[i]))
-    return out

@@ -7,19 +7,45 @@ import numpy as np
 
 from streamrnn.features.calendar import CalendarEncoder
 from streamrnn.features.category import CategoryEncoder
-from streamrnn.features.sequence import LAST, LAST_KNOWN, NO_REFERENCE, SEASON, Memory, Plan
-from streamrnn.features.specs import Calendar, Category, Elapsed, Lags, Number, Spec, Target, fields_of
+from streamrnn.features.sequence import (
+    CLASSES,
+    COUNT,
+    LAST,
+    LAST_KNOWN,
+    NO_REFERENCE,
+    NUMBER,
+    SEASON,
+    Memory,
+    Plan,
+    Waiting,
+)
+from streamrnn.features.specs import (
+    Calendar,
+    Category,
+    Elapsed,
+    Lags,
+    Number,
+    Previous,
+    Spec,
+    Target,
+    fields_of,
+)
 
+_KINDS = {"number": NUMBER, "count": COUNT, "classes": CLASSES}
 _REFERENCES = {"none": NO_REFERENCE, "last": LAST, "season": SEASON}
 
 
 class Layout:
-    """Columns in the order of the features; series: the label, then number fields, then elapsed times."""
+    """Columns in the order of the features; series: the labels, then number fields, then elapsed times."""
 
     def __init__(self, specs: tuple[Spec, ...], target: Target, half_life: float | None) -> None:
+        if target.kind == "tokens":
+            raise ValueError("tokens are their own inputs")
         self._target, self._half_life = target, half_life
         self.fields = fields_of(specs, target)
-        self.series = {name: i for i, name in enumerate(dict.fromkeys((target.label, *self.fields.numbers)))}
+        self.series = {
+            name: i for i, name in enumerate(dict.fromkeys((*target.labels, *self.fields.numbers)))
+        }
         elapsed = dict.fromkeys(spec.field for spec in specs if isinstance(spec, Elapsed))
         self.elapsed = {name: len(self.series) + i for i, name in enumerate(elapsed)}
         self.names: list[str] = []
@@ -27,9 +53,9 @@ class Layout:
         """First column, index among the category fields, encoder."""
         self.calendars: list[tuple[int, int, CalendarEncoder]] = []
         """First column, index among the time fields, encoder."""
-        self._operations: list[tuple[int, int, int, bool]] = []
+        self._operations: list[tuple[int, int, int, int]] = []
         self._history = [0] * self.n_series
-        """Events of each series that must be remembered, the present one included."""
+        """Steps of each series that must be remembered, the present one included."""
         for spec in specs:
             self._place(spec)
 
@@ -39,10 +65,8 @@ class Layout:
 
     def _place(self, spec: Spec) -> None:
         column = len(self.names)
-        label = self._target.label
-        of_now = isinstance(spec, Number | Category | Calendar | Elapsed) and spec.field == label
-        if of_now and self._target.inline:
-            raise ValueError(f"{label} is the label of the same event; only its past can be a feature")
+        if not isinstance(spec, Previous) and spec.field in self._target.labels:
+            self._check_label(spec)
         if isinstance(spec, Category):
             category = CategoryEncoder(spec)
             self.categories.append((column, self.fields.categories.index(spec.field), category))
@@ -59,7 +83,14 @@ class Layout:
             for lag in spec.steps:
                 self._lag(spec.field, lag)
         else:
-            self._recall(f"{self._target.label}.previous", 0, LAST_KNOWN)
+            for series, label in enumerate(self._target.labels):
+                self._previous(f"{label}.previous", series)
+
+    def _check_label(self, spec: Number | Category | Calendar | Elapsed | Lags) -> None:
+        if isinstance(spec, Number | Lags) and self._one_hot:
+            raise ValueError(f"{spec.field} is one of {self._target.class_count} classes, not a number")
+        if not isinstance(spec, Lags) and not self._target.ahead:
+            raise ValueError(f"{spec.field} is the label of the same event; only its past can be a feature")
 
     def _lag(self, field: str, lag: int) -> None:
         least = max(self._target.horizon, 1)
@@ -70,44 +101,81 @@ class Layout:
         self._recall(f"{field}.lag{lag}", self.series[field], lag - self._target.horizon)
 
     def _recall(self, name: str, series: int, back: int, masked: bool = True) -> None:
-        self._operations.append((len(self.names), series, back, masked))
+        column = len(self.names)
+        self._operations.append((column, series, back, column + 1 if masked else -1))
         self.names += [name, f"{name}.missing"] if masked else [name]
         if back > 0:
             self._remember(series, back)
+
+    def _previous(self, name: str, series: int) -> None:
+        if not self._one_hot:
+            self._recall(name, series, LAST_KNOWN)
+            return
+        count = self._target.class_count
+        column = len(self.names)
+        self._operations.append((column, series, LAST_KNOWN, column + count))
+        self.names += [f"{name}.{text}" for text in self._target.classes or range(count)]
+        self.names.append(f"{name}.missing")
+
+    @property
+    def _one_hot(self) -> bool:
+        """True if the label is one of more than two classes, and its series an index."""
+        return self._target.kind == "classes" and not self.binary
+
+    @property
+    def binary(self) -> bool:
+        """True if the label's series is −1 or 1."""
+        return self._target.kind == "classes" and self._target.class_count == 2
 
     def _remember(self, series: int, back: int) -> None:
         self._history[series] = max(self._history[series], back + 1)
 
     def plan(self) -> Plan:
         target = self._target
+        fields = len(target.labels)
         season_back = 0 if target.season is None else target.season - target.horizon
         if target.reference == "season":
-            self._remember(0, season_back)
+            for series in range(fields):
+                self._remember(series, season_back)
         return Plan(
-            horizon=target.horizon,
+            fields=fields,
+            kind=_KINDS[target.kind],
+            by_id=target.by_id,
+            label_known_first=target.ahead,
             fading=0.0 if self._half_life is None else -math.expm1(-math.log(2.0) / self._half_life),
-            binary=target.kind == "binary",
-            label_known_first=not target.inline,
             reference=_REFERENCES[target.reference],
             season_back=season_back,
-            scaled=np.array([target.kind == "number"] + [True] * (self.n_series - 1)),
+            reach=max(self._history),
+            scaled=np.array([target.kind != "classes"] * fields + [True] * (self.n_series - fields)),
+            one_hot=np.array([self._one_hot] * fields + [False] * (self.n_series - fields)),
             offset=np.array([0, *accumulate(self._history)][:-1], np.int64),
             length=np.array(self._history, np.int64),
             elapsed=np.array(list(self.elapsed.values()), np.int64),
             operations=np.array(self._operations, np.int64).reshape(-1, 4),
         )
 
+    @property
+    def statistics(self) -> int:
+        """Scaled series and, for numbers, a change for each label field; series that are not scaled too."""
+        return self.n_series + (len(self._target.labels) if self._target.kind == "number" else 0)
+
     def memory(self, slots: int) -> Memory:
         """Room for so many keys, nothing remembered."""
         history = sum(self._history)
-        recent = 1 + len(self.elapsed)
-        judged = self._target.horizon + 1 if self._target.kind == "number" else 0
+        recent = len(self._target.labels) + len(self.elapsed)
         return Memory(
             steps=np.zeros(slots, np.int64),
-            own=np.zeros((slots, self.n_series + 1, 3)),
+            own=np.zeros((slots, self.statistics, 3)),
             recent=np.zeros((slots, recent)),
             recent_known=np.zeros((slots, recent), np.bool_),
             history=np.zeros((slots, history)),
             history_known=np.zeros((slots, history), np.bool_),
-            judged=np.zeros((slots, judged, 3)),
+        )
+
+    def waiting(self, rows: int) -> Waiting:
+        """Room for so many answers that wait for their labels."""
+        fields = len(self._target.labels) if self._target.kind != "classes" else 0
+        return Waiting(
+            answers=np.zeros((rows, fields, 3)),
+            owner=np.zeros((rows, 2 if self._target.by_id else 0), np.int64),
         )

@@ -3,16 +3,19 @@
 All functions that call each other stand in this one file, because numba's cache notices edits of a kernel's
 own file only.
 
-Letters: n events, d inputs, S series, m operations, h horizon. A *series* is a number that arrives with each
-event and has a scaler, and where lags need it a history: the label (series 0), number fields, elapsed times.
+Letters: n events, d inputs, w label fields, S series, m operations. A *series* is a number that arrives with
+the events and has a scaler, and where lags need it a history: labels (series 0 … w − 1), number fields,
+elapsed times. The series of a class is −1 or 1, or one of more indices; it is not scaled.
 
 Order for event i of a key, which is what makes predictions prequential:
-1. what is known before the prediction enters history: number fields, and a forecast's own field
-2. inputs are scaled by statistics that have not seen this event
-3. a forecast's judged step gets its target, and the statistics of the change learn it
-4. this event's reference, location and scale are fixed
+1. the label of an earlier step, found in the table of what waits, becomes that step's target, and the
+   statistics of the change learn it; one that came by id is now known, and its scaler learns it too
+2. what is known before the prediction enters history: number fields, and a forecast's own fields
+3. inputs are scaled by statistics that have not seen this event
+4. this event's reference, location and scale are fixed, and kept if their label comes later
 5. an inline label becomes the target of 4, and the statistics of the change learn it
 6. every scaler learns this event's values; an inline label enters history
+An event that makes no step of its key ends after 1.
 """
 
 import math
@@ -22,12 +25,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streamrnn.arrays import Steps
+
 PSEUDO_COUNT = 20.0
 """c: a key's own statistics weigh W/(W + c) against the stream's, W the weight of what the key has seen."""
 INPUT_BOUND = 10.0
 """Scaled inputs are cut at ± this many standard deviations."""
 TARGET_BOUND = 1e6
 """Scaled targets are cut at ± this, so that no loss overflows after a long constant stretch."""
+LEAST_COUNT = 0.01
+"""A count's scale is at least this: rarer events would have targets that no clipped gradient follows."""
+NUMBER, COUNT, CLASSES = 0, 1, 2
 NO_REFERENCE, LAST, SEASON = 0, 1, 2
 LAST_KNOWN = -1
 """In place of `back`: the last label that is known."""
@@ -38,17 +46,23 @@ Floats = NDArray[np.float64]
 class Plan(NamedTuple):
     """What never changes."""
 
-    horizon: int
-    fading: float
-    """f: the share of weight that an event takes from all before it."""
-    binary: bool
+    fields: int
+    """w"""
+    kind: int
+    by_id: bool
     label_known_first: bool
     """True in a forecast: the target's field at this event is known before this event's prediction."""
+    fading: float
+    """f: the share of weight that an event takes from all before it."""
     reference: int
     season_back: int
     """Events back from this one to one season before the target."""
+    reach: int
+    """Steps that the longest history holds."""
     scaled: NDArray[np.bool_]
     """(S,) whether a series is scaled."""
+    one_hot: NDArray[np.bool_]
+    """(S,) whether it is the index of a class, an input each."""
     offset: NDArray[np.int64]
     """(S,) where the history of a series begins."""
     length: NDArray[np.int64]
@@ -56,24 +70,31 @@ class Plan(NamedTuple):
     elapsed: NDArray[np.int64]
     """(elapsed times,) their series."""
     operations: NDArray[np.int64]
-    """(m, 4): input column, series, events back or LAST_KNOWN, 1 if a column for "missing" follows."""
+    """(m, 4): input column, series, events back or LAST_KNOWN, column for "missing" or −1."""
 
 
 class Memory(NamedTuple):
     """What is remembered for each slot (first axis)."""
 
     steps: NDArray[np.int64]
-    """(slots,) events of the key so far."""
+    """(slots,) steps so far; a new key begins beyond the reach of what its slot held before."""
     own: Floats
-    """(slots, S + 1, 3) weight, mean, variance of each series and, last, of the change."""
+    """(slots, S + w, 3) weight, mean, variance of each series and of the change of each number predicted."""
     recent: Floats
-    """(slots, 1 + elapsed times) last known label, times of the previous event [s]."""
+    """(slots, w + elapsed times) last known labels, times of the previous event [s]."""
     recent_known: NDArray[np.bool_]
     history: Floats
     """(slots, sum of lengths) rings of the series, by step modulo length."""
     history_known: NDArray[np.bool_]
-    judged: Floats
-    """(slots, h + 1, 3) reference, location, scale of recent predictions, by step modulo h + 1."""
+
+
+class Waiting(NamedTuple):
+    """What is kept of a prediction until its label comes (rows on the first axis)."""
+
+    answers: Floats
+    """(rows, w, 3) reference, location, scale; no fields for classes."""
+    owner: NDArray[np.int64]
+    """(rows, 2) slot and step, for labels that come by id."""
 
 
 # --- fading scalers ---------------------------------------------------------------------------------
@@ -117,22 +138,20 @@ def bounded(value: float, bound: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def forget(memory: Memory, slot: int) -> None:
-    memory.steps[slot] = 0
+def forget(plan: Plan, memory: Memory, slot: int) -> None:
+    memory.steps[slot] += plan.reach
     memory.own[slot] = 0.0
     memory.recent[slot] = 0.0
     memory.recent_known[slot] = False
     memory.history[slot] = 0.0
     memory.history_known[slot] = False
-    memory.judged[slot] = 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def elapse(memory: Memory, slot: int, which: int, instant: float) -> float:
+def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     """log(1 + seconds since the key's previous event), NaN if either time is unknown; the time is noted."""
     if math.isnan(instant):
         return math.nan
-    place = 1 + which
     passed = math.nan
     if memory.recent_known[slot, place]:
         passed = math.log1p(max(0.0, instant - memory.recent[slot, place]))
@@ -143,11 +162,11 @@ def elapse(memory: Memory, slot: int, which: int, instant: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, value: float) -> None:
-    """Put this step's value, NaN if missing, into the history of a series and among what is known."""
+    """Put a step's value, NaN if missing, into the history of a series and among what is known."""
     known = not math.isnan(value)
-    if series == 0 and known:
-        memory.recent[slot, 0] = value
-        memory.recent_known[slot, 0] = True
+    if series < plan.fields and known:
+        memory.recent[slot, series] = value
+        memory.recent_known[slot, series] = True
     if plan.length[series] > 0:
         place = plan.offset[series] + step % plan.length[series]
         memory.history[slot, place] = value if known else 0.0
@@ -161,16 +180,33 @@ def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: 
     A ring is longer than `back`: before the key's first event lie places that it has not filled yet.
     """
     if back == LAST_KNOWN:
-        return memory.recent[slot, 0] if memory.recent_known[slot, 0] else math.nan
+        return memory.recent[slot, series] if memory.recent_known[slot, series] else math.nan
     place = plan.offset[series] + (step - back) % plan.length[series]
     return memory.history[slot, place] if memory.history_known[slot, place] else math.nan
+
+
+@njit(cache=True, error_model="numpy")
+def arrive(
+    plan: Plan, memory: Memory, stream: Floats, slot: int, series: int, owner: NDArray[np.int64], value: float
+) -> None:
+    """A label that came by id is known from now on, as that of its own step where the key still holds it."""
+    if plan.scaled[series]:
+        learn(memory.own[slot, series], value, plan.fading)
+        learn(stream[series], value, plan.fading)
+    memory.recent[slot, series] = value
+    memory.recent_known[slot, series] = True
+    length = plan.length[series]
+    if owner[0] == slot and memory.steps[slot] - owner[1] < length:
+        place = plan.offset[series] + owner[1] % length
+        memory.history[slot, place] = value
+        memory.history_known[slot, place] = True
 
 
 # --- targets ------------------------------------------------------------------------------------------
 
 
 @njit(cache=True, error_model="numpy")
-def refer(plan: Plan, memory: Memory, slot: int, step: int, mean: float) -> float:
+def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float) -> float:
     """What the change to be predicted is counted from: 0, the last known label, or that of a season before.
 
     Where none is known it is `mean`, that of the labels so far.
@@ -178,29 +214,42 @@ def refer(plan: Plan, memory: Memory, slot: int, step: int, mean: float) -> floa
     if plan.reference == NO_REFERENCE:
         return 0.0
     back = LAST_KNOWN if plan.reference == LAST else plan.season_back
-    value = recall(plan, memory, slot, 0, step, back)
+    value = recall(plan, memory, slot, field, step, back)
     return mean if math.isnan(value) else value
 
 
 @njit(cache=True, error_model="numpy")
-def foresee(plan: Plan, memory: Memory, slot: int, step: int, mean: float, stream: Floats) -> Floats:
-    """Reference, location and scale of this step's own prediction, kept where its label will find them."""
-    present: Floats = memory.judged[slot, step % (plan.horizon + 1)]
-    change, variance = lean(memory.own[slot, -1], stream[-1])
-    present[0] = refer(plan, memory, slot, step, mean)
-    present[1] = present[0] + change
-    present[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
-    return present
+def foresee(
+    plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float, stream: Floats
+) -> tuple[float, float, float]:
+    """Reference, location and scale of this step's own prediction; `mean` is that of the field's labels."""
+    if plan.kind == COUNT:
+        seen = memory.own[slot, field, 0] > 0.0 or stream[field, 0] > 0.0
+        return 0.0, 0.0, max(mean, LEAST_COUNT) if seen else 1.0
+    series = plan.scaled.shape[0] + field
+    change, variance = lean(memory.own[slot, series], stream[series])
+    reference = refer(plan, memory, slot, field, step, mean)
+    # where there is nothing to measure changes by yet, the unit is the user's
+    return reference, reference + change, math.sqrt(variance) if variance > 0.0 else 1.0
 
 
 @njit(cache=True, error_model="numpy")
-def judge(label: float, judged: Floats, own: Floats, stream: Floats, fading: float) -> tuple[float, float]:
+def judge(
+    plan: Plan,
+    memory: Memory,
+    stream: Floats,
+    slot: int,
+    field: int,
+    label: float,
+    answer: tuple[float, float, float],
+) -> tuple[float, float]:
     """Target and unit of the judged step: its label in scales from its location. The change is learned."""
-    target = bounded((label - judged[1]) / judged[2], TARGET_BOUND)
-    change = label - judged[0]
-    learn(own[-1], change, fading)
-    learn(stream[-1], change, fading)
-    return target, judged[2]
+    reference, location, scale = answer
+    if plan.kind == NUMBER:
+        series = plan.scaled.shape[0] + field
+        learn(memory.own[slot, series], label - reference, plan.fading)
+        learn(stream[series], label - reference, plan.fading)
+    return bounded((label - location) / scale, TARGET_BOUND), scale
 
 
 # --- the pass -----------------------------------------------------------------------------------------
@@ -208,9 +257,7 @@ def judge(label: float, judged: Floats, own: Floats, stream: Floats, fading: flo
 
 @njit(cache=True, error_model="numpy")
 def featurise(
-    slots: NDArray[np.int32],
-    fresh: NDArray[np.bool_],
-    back: NDArray[np.int32],
+    steps: Steps,
     label: Floats,
     values: Floats,
     instants: Floats,
@@ -218,28 +265,49 @@ def featurise(
     plan: Plan,
     stream: Floats,
     memory: Memory,
+    waiting: Waiting,
     x: Floats,
-    outcome: Floats,
+    target: Floats,
+    unit: Floats,
+    location: Floats,
+    scale: Floats,
 ) -> None:
     """One block, in the order above.
 
-    values (S, n) raw, NaN missing, elapsed ones are written here; instants (elapsed times, n) [s];
-    hot (categories, n) the input that is 1, −1 for none; stream (S + 1, 3) as `Memory.own`.
-    Writes x (n, d) and outcome (4, n): target, unit, location, scale.
+    label (w, n); values (S, n) raw, NaN missing, elapsed ones are written here; instants (elapsed times, n)
+    [s]; hot (categories, n) the input that is 1, −1 for none; stream (S + w, 3) as `Memory.own`.
+    Writes x (n, d), all else (n, w): of an event that makes no step only target and unit.
     """
     series = values.shape[0]
-    first_known = 0 if plan.label_known_first else 1  # series 0 is the label
+    first_known = 0 if plan.label_known_first else plan.fields
+    first_learned = plan.fields if plan.by_id else 0
     middle = np.empty(series)
     spread = np.empty(series)
-    for i in range(slots.shape[0]):
-        slot = slots[i]
-        if fresh[i]:
-            forget(memory, slot)
+    for i in range(steps.slots.shape[0]):
+        slot = steps.slots[i]
+        if steps.fresh[i]:
+            forget(plan, memory, slot)
+
+        row = steps.judge[i]
+        if row >= 0:
+            for j in range(plan.fields):
+                if math.isnan(label[j, i]):
+                    continue
+                if plan.kind == CLASSES:
+                    target[i, j] = label[j, i]
+                else:
+                    kept = waiting.answers[row, j]
+                    answer = (kept[0], kept[1], kept[2])
+                    target[i, j], unit[i, j] = judge(plan, memory, stream, slot, j, label[j, i], answer)
+                if plan.by_id:
+                    arrive(plan, memory, stream, slot, j, waiting.owner[row], values[j, i])
+        if not steps.moves[i]:
+            continue
+
         step = memory.steps[slot]
         own = memory.own[slot]
-
         for e in range(plan.elapsed.shape[0]):
-            values[plan.elapsed[e], i] = elapse(memory, slot, e, instants[e, i])
+            values[plan.elapsed[e], i] = elapse(memory, slot, plan.fields + e, instants[e, i])
         for s in range(first_known, series):
             remember(plan, memory, slot, s, step, values[s, i])
 
@@ -247,36 +315,42 @@ def featurise(
             middle[s], variance = lean(own[s], stream[s])
             spread[s] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
         for m in range(plan.operations.shape[0]):
-            column, s, ago, masked = plan.operations[m]
+            column, s, ago, missing = plan.operations[m]
             value = values[s, i] if ago == 0 else recall(plan, memory, slot, s, step, ago)
             if math.isnan(value):
-                if masked:
-                    x[i, column + 1] = 1.0
+                if missing >= 0:
+                    x[i, missing] = 1.0
             elif plan.scaled[s]:
                 x[i, column] = bounded((value - middle[s]) * spread[s], INPUT_BOUND)
+            elif plan.one_hot[s]:
+                x[i, column + int(value)] = 1.0
             else:
                 x[i, column] = value
         for c in range(hot.shape[0]):
             if hot[c, i] >= 0:
                 x[i, hot[c, i]] = 1.0
 
-        if plan.binary:
-            outcome[0, i] = label[i] if back[i] >= 0 else math.nan
-            outcome[1, i], outcome[2, i], outcome[3, i] = 1.0, 0.0, 1.0
-        else:
-            outcome[0, i], outcome[1, i] = math.nan, 1.0
-            if back[i] > 0:
-                judged = memory.judged[slot, (step - back[i]) % (plan.horizon + 1)]
-                outcome[0, i], outcome[1, i] = judge(label[i], judged, own, stream, plan.fading)
-            present = foresee(plan, memory, slot, step, middle[0], stream)
-            outcome[2, i], outcome[3, i] = present[1], present[2]
-            if back[i] == 0:
-                outcome[0, i], outcome[1, i] = judge(label[i], present, own, stream, plan.fading)
+        row = steps.keep[i]
+        for j in range(plan.fields):
+            if plan.kind == CLASSES:
+                if steps.back[i] == 0:
+                    target[i, j] = label[j, i]
+                continue
+            answer = foresee(plan, memory, slot, j, step, middle[j], stream)
+            _, location[i, j], scale[i, j] = answer
+            if row >= 0:
+                kept = waiting.answers[row, j]
+                kept[0], kept[1], kept[2] = answer
+            if steps.back[i] == 0 and not math.isnan(label[j, i]):
+                target[i, j], unit[i, j] = judge(plan, memory, stream, slot, j, label[j, i], answer)
+        if plan.by_id and row >= 0:
+            waiting.owner[row, 0], waiting.owner[row, 1] = slot, step
 
-        for s in range(series):
+        for s in range(first_learned, series):
             if plan.scaled[s] and not math.isnan(values[s, i]):
                 learn(own[s], values[s, i], plan.fading)
                 learn(stream[s], values[s, i], plan.fading)
         if not plan.label_known_first:
-            remember(plan, memory, slot, 0, step, values[0, i])
+            for j in range(plan.fields):
+                remember(plan, memory, slot, j, step, math.nan if plan.by_id else values[j, i])
         memory.steps[slot] = step + 1

@@ -50,32 +50,88 @@ class Lags:
 
 @dataclass(frozen=True)
 class Previous:
-    """The last label of the key that is known at prediction time; two inputs (value, missing)."""
+    """The last label of the key that is known at prediction time, of each label field.
+
+    Two inputs (value, missing) for a number, −1 or 1 for class 0 or 1; of more classes an input each, and
+    one for "missing".
+    """
 
 
 Spec = Number | Category | Calendar | Elapsed | Lags | Previous
 
 
+BYTES = 256
+
+
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: the number or class in `label`, of this event (horizon 0) or some events ahead."""
+    """What is predicted: the numbers or the class in `labels`, of this event or some events ahead.
 
-    label: str
-    kind: Literal["number", "binary"] = "number"
+    A *number* or several are predicted in units of their running scale; a *count* in units of its running
+    mean; *classes* are declared or discovered; *tokens* are the characters or bytes of a text, each of which
+    is a step that the one before it predicts.
+    """
+
+    labels: tuple[str, ...]
+    """The fields; one, unless the kind is number."""
+    kind: Literal["number", "count", "classes", "tokens"] = "number"
     horizon: int = 0
+    """Events of the key from the prediction to its label; 0: the event carries its own."""
     season: int | None = None
     reference: Literal["last", "season", "none"] = "none"
+    """What the change that is learned is counted from; only for numbers."""
+    classes: tuple[str, ...] = ()
+    """All of them, where they are declared; for tokens the characters, without which they are bytes."""
+    bound: int = 0
+    """How many classes may be discovered, where none is declared."""
+    id: str | None = None
+    """The field that names an event whose label comes in another record."""
+    label_of: str | None = None
+    """The field that names the event that a record brings the label of."""
 
     def __post_init__(self) -> None:
+        if not self.labels or (len(self.labels) > 1 and self.kind != "number"):
+            raise ValueError(f"a task of {self.kind} has one label field; got {len(self.labels)}")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"a label field is named twice: {', '.join(self.labels)}")
+        if self.reference != "none" and self.kind != "number":
+            raise ValueError(f"{self.kind} are not learned as a change from a reference")
         if self.reference == "season" and (self.season is None or self.season < max(self.horizon, 1)):
             raise ValueError(
                 f"season: {self.season} does not reach back from the target {self.horizon} ahead"
             )
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"a class is declared twice: {', '.join(self.classes)}")
+        if self.kind == "classes" and self.class_count < 2:
+            raise ValueError(f"{self.class_count} classes; expected at least 2, declared or as a bound")
+        if self.kind == "tokens" and self.horizon != 1:
+            raise ValueError(f"a token is predicted one step ahead; got {self.horizon}")
+        if (self.id is None) != (self.label_of is None):
+            raise ValueError("id and label_of belong together")
+        if self.by_id and self.horizon:
+            raise ValueError("a label that comes by id is that of the event itself; horizon must be 0")
 
     @property
-    def inline(self) -> bool:
-        """True if an event carries its own label."""
-        return self.horizon == 0
+    def ahead(self) -> bool:
+        """True if the label is the field's value in a later event, so that its value of now is known."""
+        return self.horizon > 0
+
+    @property
+    def by_id(self) -> bool:
+        """True if labels come in other records than their events."""
+        return self.id is not None
+
+    @property
+    def binary(self) -> bool:
+        """True for the classes 0 and 1, which labels may write as false and true."""
+        return self.kind == "classes" and self.classes == ("0", "1")
+
+    @property
+    def class_count(self) -> int:
+        """C: classes, or tokens of which the last stands for every undeclared character; 0 for numbers."""
+        if self.kind == "tokens":
+            return len(self.classes) + 1 if self.classes else BYTES
+        return len(self.classes) or self.bound
 
 
 @dataclass(frozen=True)
@@ -90,9 +146,11 @@ class Fields:
 def fields_of(specs: tuple[Spec, ...], target: Target) -> Fields:
     """Which fields the features read from a record.
 
-    Past labels of an inline task are remembered, not read: lags of the label need no field of their own.
+    A label is remembered where it is a class or comes after its prediction: as a feature it needs no field of
+    its own.
     """
-    remembered = {target.label} if target.inline else set()
+    read = target.ahead and target.kind != "classes"
+    remembered = set() if read else set(target.labels)
     numbers = [s.field for s in specs if isinstance(s, Number | Lags) and s.field not in remembered]
     categories = [s.field for s in specs if isinstance(s, Category)]
     times = [s.field for s in specs if isinstance(s, Calendar | Elapsed)]

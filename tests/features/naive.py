@@ -51,11 +51,18 @@ def scaled(value: float | None, own: Statistics, stream: Statistics) -> float:
 class Key:
     def __init__(self) -> None:
         self.past: list[Event] = []
-        self.labels: list[float | None] = []
-        """Labels by event of the key, as far as they are known."""
-        self.predictions: list[tuple[float, float, float]] = []
-        """Reference, location, scale of each event's own prediction."""
+        self.labels: list[dict[str, float]] = []
+        """By event of the key, as far as they are known by now."""
+        self.last: dict[str, float] = {}
+        """The label of each field that became known last."""
+        self.predictions: list[Prediction] = []
         self.statistics: dict[str, Statistics] = {}
+
+
+Prediction = dict[str, tuple[float, float, float]]
+"""Reference, location, scale by label field."""
+Outcome = tuple[list[float], list[float], list[float], list[float]]
+"""Target, unit, location, scale, each by label field."""
 
 
 class Naive:
@@ -64,57 +71,104 @@ class Naive:
         self.keys: dict[str, Key] = {}
         self.stream: dict[str, Statistics] = {}
         self.texts: dict[str, list[str]] = {}
+        self.classes = list(target.classes)
+        self.waiting: dict[str, tuple[Key, int]] = {}
+        """Key and place in its past of the events whose label has not come by id."""
 
     def feed(self, events: list[Event]) -> Inputs:
         rows = [self.answer(event) for event in events]
         return Inputs(*(np.array(column, float) for column in zip(*rows, strict=True)))
 
-    def answer(self, event: Event) -> tuple[list[float], float, float, float, float]:
+    def answer(self, event: Event) -> tuple[list[float], ...]:
         key = self.keys.setdefault(event["key"], Key())
-        label = event.get(self.target.label)
-        if self.target.kind == "binary" and label is not None:
-            label = 1.0 if label else -1.0
-        if not self.target.inline:
-            key.labels.append(label)
-        x = [value for spec in self.specs for value in self.inputs(spec, event, key)]
-        outcome = self.outcome(event, label, key)
-        self.learn(event, label, key)
-        return (x, *outcome)
-
-    def outcome(self, event: Event, label: float | None, key: Key) -> tuple[float, float, float, float]:
         target = self.target
-        if target.kind == "binary":
-            return (np.nan if label is None else float(event[target.label])), 1.0, 0.0, 1.0
-        judged = len(key.past) - target.horizon
-        goal, unit = np.nan, 1.0
-        if not target.inline and label is not None and judged >= 0:
-            goal, unit = self.judge(label, key, judged)
-        reference = self.reference(key)
-        mean, variance = mixture(*self.pair("change", key))
-        location = reference + mean
+        w = len(target.labels)
+        goal, unit = [np.nan] * w, [1.0] * w
+        labels = {} if target.by_id and event["label_of"] is None else self.known_labels(event)
+        if target.by_id:
+            if (owner := self.waiting.pop(event["label_of"], None)) is not None:
+                goal, unit = self.judge(labels, key, owner[0].predictions[owner[1]])
+                self.arrive(labels, key, owner)
+            if event["id"] is None:
+                return [0.0] * self.inputs_of_specs(), goal, unit, [0.0] * w, [1.0] * w
+            labels = {}
+            self.waiting[event["id"]] = key, len(key.past)
+        if target.ahead:
+            self.note(labels, key)
+            if len(key.past) >= target.horizon and labels:
+                goal, unit = self.judge(labels, key, key.predictions[len(key.past) - target.horizon])
+        x = [value for spec in self.specs for value in self.inputs(spec, event, key)]
+        key.predictions.append({name: self.prediction(name, key) for name in target.labels})
+        _, location, scale = map(list, zip(*key.predictions[-1].values(), strict=True))
+        if not target.ahead and not target.by_id:
+            goal, unit = self.judge(labels, key, key.predictions[-1])
+        self.learn(event, labels, key)
+        return x, goal, unit, location, scale
+
+    def known_labels(self, event: Event) -> dict[str, float]:
+        """As features see them: a class as −1 or 1, or as its index."""
+        found = {name: event[name] for name in self.target.labels if event[name] is not None}
+        if self.target.kind != "classes":
+            return found
+        for name, label in list(found.items()):
+            text = text_of(int(label) if self.target.binary else label)
+            if text not in self.classes and len(self.classes) < self.target.bound:
+                self.classes.append(text)
+            if text in self.classes:
+                index = self.classes.index(text)
+                found[name] = 2.0 * index - 1.0 if self.target.class_count == 2 else index
+            else:
+                del found[name]
+        return found
+
+    def note(self, labels: dict[str, float], key: Key) -> None:
+        key.labels.append(labels)
+        key.last |= labels
+
+    def arrive(self, labels: dict[str, float], key: Key, owner: tuple[Key, int]) -> None:
+        self.learn_labels(labels, key)
+        key.last |= labels
+        if owner[0] is key:
+            key.labels[owner[1]] |= labels
+
+    def prediction(self, name: str, key: Key) -> tuple[float, float, float]:
+        if self.target.kind == "classes":
+            return 0.0, 0.0, 1.0
+        mean_of_labels, _ = mixture(*self.pair(name, key))
+        if self.target.kind == "count":
+            return 0.0, 0.0, max(mean_of_labels, 0.01) if self.stream[name].values else 1.0
+        reference = self.reference(name, key, mean_of_labels)
+        mean, variance = mixture(*self.pair(f"change of {name}", key))
         scale = float(np.sqrt(variance)) if variance > 1e-15 * max(1.0, mean * mean) else 1.0
-        key.predictions.append((reference, location, scale))
-        if target.inline and label is not None:
-            goal, unit = self.judge(label, key, judged)
-        return goal, unit, location, scale
+        return reference, reference + mean, scale
 
-    def judge(self, label: float, key: Key, judged: int) -> tuple[float, float]:
-        reference, location, scale = key.predictions[judged]
-        for statistics in self.pair("change", key):
-            statistics.values.append(label - reference)
-        return float(np.clip((label - location) / scale, -1e6, 1e6)), scale
+    def judge(
+        self, labels: dict[str, float], key: Key, prediction: Prediction
+    ) -> tuple[list[float], list[float]]:
+        goal, unit = [], []
+        for name in self.target.labels:
+            reference, location, scale = prediction[name]
+            label = labels.get(name)
+            if label is None:
+                goal.append(np.nan)
+            elif self.target.kind == "classes":
+                goal.append((label + 1) / 2 if self.target.class_count == 2 else label)
+            else:
+                goal.append(float(np.clip((label - location) / scale, -1e6, 1e6)))
+                if self.target.kind == "number":
+                    for statistics in self.pair(f"change of {name}", key):
+                        statistics.values.append(label - reference)
+            unit.append(1.0 if label is None else scale)
+        return goal, unit
 
-    def reference(self, key: Key) -> float:
+    def reference(self, name: str, key: Key, otherwise: float) -> float:
         if self.target.reference == "none":
             return 0.0
         if self.target.reference == "last":
-            known = [label for label in key.labels if label is not None]
-            value = known[-1] if known else None
-        else:
-            assert self.target.season is not None
-            at = len(key.past) + self.target.horizon - self.target.season
-            value = key.labels[at] if at >= 0 else None
-        return mixture(*self.pair(self.target.label, key))[0] if value is None else value
+            return key.last.get(name, otherwise)
+        assert self.target.season is not None
+        at = len(key.past) + self.target.horizon - self.target.season
+        return key.labels[at].get(name, otherwise) if at >= 0 else otherwise
 
     def pair(self, name: str, key: Key) -> tuple[Statistics, Statistics]:
         return (
@@ -122,55 +176,62 @@ class Naive:
             self.stream.setdefault(name, Statistics(self.half_life)),
         )
 
-    def learn(self, event: Event, label: float | None, key: Key) -> None:
-        target = self.target
-        fields = {s.field for s in self.specs if isinstance(s, Number | Lags)} - {target.label}
+    def learn_labels(self, labels: dict[str, float], key: Key) -> None:
+        if self.target.kind != "classes":
+            for name, value in labels.items():
+                for statistics in self.pair(name, key):
+                    statistics.values.append(value)
+
+    def learn(self, event: Event, labels: dict[str, float], key: Key) -> None:
+        fields = {s.field for s in self.specs if isinstance(s, Number | Lags)} - set(self.target.labels)
         seen = {name: event[name] for name in fields}
         seen |= {
             f"{s.field}.elapsed": self.elapsed(s, event, key) for s in self.specs if isinstance(s, Elapsed)
         }
-        if target.kind == "number":
-            seen[target.label] = label
         for name, value in seen.items():
             if value is not None:
                 for statistics in self.pair(name, key):
                     statistics.values.append(value)
-        if target.inline:
-            key.labels.append(label)
+        self.learn_labels(labels, key)
+        if not self.target.ahead:
+            self.note(labels, key)
         key.past.append(event)
 
     # --- inputs -----------------------------------------------------------------------------------
 
     def inputs(self, spec: Spec, event: Event, key: Key) -> list[float]:
         if isinstance(spec, Number):
-            return self.masked(event[spec.field], spec.field, key)
+            return self.masked(self.value(spec.field, 0, event, key), spec.field, key)
         if isinstance(spec, Lags):
-            return [
-                x
-                for lag in spec.steps
-                for x in self.masked(self.lag(spec.field, lag, event, key), spec.field, key)
-            ]
+            back = [lag - self.target.horizon for lag in spec.steps]
+            values = [self.value(spec.field, ago, event, key) for ago in back]
+            return [x for value in values for x in self.masked(value, spec.field, key)]
         if isinstance(spec, Previous):
-            known = [label for label in key.labels if label is not None]
-            return self.masked(known[-1] if known else None, self.target.label, key)
+            names = self.target.labels
+            return [x for name in names for x in self.masked(key.last.get(name), name, key)]
         if isinstance(spec, Elapsed):
             return [scaled(self.elapsed(spec, event, key), *self.pair(f"{spec.field}.elapsed", key))]
         return self.calendar(spec, event) if isinstance(spec, Calendar) else self.category(spec, event)
 
+    def inputs_of_specs(self) -> int:
+        event = {name: None for spec in self.specs if (name := getattr(spec, "field", None)) is not None}
+        return sum(len(self.inputs(spec, event, Key())) for spec in self.specs)
+
     def masked(self, value: float | None, name: str, key: Key) -> list[float]:
+        classes = self.target.class_count if name in self.target.labels else 0
+        if classes > 2:
+            return [float(value == index) for index in range(classes)] + [float(value is None)]
         if value is None:
             return [0.0, 1.0]
-        if name == self.target.label and self.target.kind == "binary":
-            return [value, 0.0]
-        return [scaled(value, *self.pair(name, key)), 0.0]
+        return [value, 0.0] if classes else [scaled(value, *self.pair(name, key)), 0.0]
 
-    def lag(self, field: str, lag: int, event: Event, key: Key) -> float | None:
-        """The value `lag` events of the key before the target, which is `horizon` events after this one."""
-        at = len(key.past) + self.target.horizon - lag
+    def value(self, field: str, ago: int, event: Event, key: Key) -> float | None:
+        """What a field was some events of the key ago."""
+        at = len(key.past) - ago
         if at < 0:
             return None
-        if field == self.target.label:
-            return key.labels[at]
+        if field in self.target.labels:
+            return key.labels[at].get(field)
         return [*key.past, event][at][field]
 
     def elapsed(self, spec: Elapsed, event: Event, key: Key) -> float | None:
@@ -198,9 +259,13 @@ class Naive:
         x = [0.0] * (spec.bound + spec.buckets)
         if (value := event[spec.field]) is None:
             return x
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = text_of(value)
         seen = self.texts.setdefault(spec.field, [])
         if text not in seen and len(seen) < spec.bound:
             seen.append(text)
         x[seen.index(text) if text in seen else spec.bound + zlib.crc32(text.encode()) % spec.buckets] = 1.0
         return x
+
+
+def text_of(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

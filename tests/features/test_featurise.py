@@ -20,7 +20,7 @@ def assert_close(found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]
 @each_task
 @pytest.mark.parametrize("half_life", [None, 20.0])
 def test_inputs_and_targets_equal_a_twin_that_knows_the_whole_past(specs, target, half_life):
-    events = stream(300, seed=1, kind=target.kind)
+    events = stream(300, seed=1, target=target)
     expected = Naive(specs, target, half_life).feed(events)
     assert_close(Path(specs, target, half_life=half_life).feed(events), expected)
 
@@ -29,7 +29,7 @@ def test_inputs_and_targets_equal_a_twin_that_knows_the_whole_past(specs, target
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.sets(st.integers(0, 60)), max_keys=st.integers(1, 4))
 def test_any_cut_into_blocks_gives_the_same_bits(specs, target, seed, cuts, max_keys):
-    events = stream(60, seed, kind=target.kind, keys=6)  # more keys than slots: evictions within blocks
+    events = stream(60, seed, target=target, keys=6)  # more keys than slots: evictions within blocks
     whole = Path(specs, target, half_life=20.0, max_keys=max_keys)
     pieces = Path(specs, target, half_life=20.0, max_keys=max_keys)
     assert same_bits(whole.feed(events), pieces.feed_in(cuts, events))
@@ -41,9 +41,7 @@ def test_any_cut_into_blocks_gives_the_same_bits(specs, target, seed, cuts, max_
 @each_task
 def test_an_evicted_key_starts_as_if_it_were_new(specs, target):
     """With one slot, a and b push each other out: the second life of a is that of a new key."""
-    events = [
-        {**event, "key": "b" if 20 <= i < 40 else "a"} for i, event in enumerate(stream(60, 3, target.kind))
-    ]
+    events = [{**event, "key": "b" if 20 <= i < 40 else "a"} for i, event in enumerate(stream(60, 3, target))]
     renamed = [{**event, "key": "c"} if i >= 40 else event for i, event in enumerate(events)]
     expected = Naive(specs, target, None).feed(renamed)
     assert_close(Path(specs, target, max_keys=1).feed(events), expected)
@@ -57,18 +55,25 @@ def assert_prequential(make_path, target: Target) -> None:
 
     And no target moves when anything later does.
     """
-    events = stream(60, seed=5, kind=target.kind)
+    events = stream(60, seed=5, target=target)
     expected = make_path().feed(events)
     for i in range(0, 60, 3):
-        label = 1 - (events[i]["y"] or 0) if target.kind == "binary" else 1000.0
-        present = {**events[i], "y": label} if target.inline else events[i]
-        future = [{**event, "y": label, "a": -77.0, "kind": "other"} for event in events[i + 1 :]]
+        other = {name: another(events[i][name], target) for name in target.labels}
+        inline = not target.ahead and not target.by_id
+        present = {**events[i], **other} if inline else events[i]
+        future = [{**event, "a": -77.0, "kind": "other", **other} for event in events[i + 1 :]]
         found = make_path().feed([*events[:i], present, *future])
         for name in ("x", "location", "scale"):
             have, want = getattr(found, name)[: i + 1], getattr(expected, name)[: i + 1]
             assert have.tobytes() == want.tobytes(), f"{name} of event {i} knows what comes later"
-        known = i if target.inline else i + 1
+        known = i if inline else i + 1
         assert found.target[:known].tobytes() == expected.target[:known].tobytes()
+
+
+def another(label: object, target: Target) -> object:
+    if target.binary:
+        return 1 - (label or 0)
+    return "red" if target.kind == "classes" else 1000.0
 
 
 @each_task
@@ -88,9 +93,9 @@ def test_a_planted_leak_of_the_inline_label_is_found(specs, target):
         path = Path(specs, target, half_life=20.0)
         original = path.features.featurise
 
-        def leak(block, slots, fresh, back):
+        def leak(block, steps, label):
             path.features._plan = path.features._plan._replace(label_known_first=True)
-            return original(block, slots, fresh, back)
+            return original(block, steps, label)
 
         path.features.featurise = leak
         return path
@@ -121,12 +126,12 @@ def test_a_planted_look_ahead_is_found():
 @pytest.mark.parametrize(
     ("spec", "target", "message"),
     [
-        (Lags("y", (2,)), Target("y", horizon=3), "lag 2 of y is not known 3 ahead; at least 3"),
-        (Lags("y", (0, 1)), Target("y"), "lag 0 of y is not known 0 ahead; at least 1"),
-        (Number("y"), Target("y"), "y is the label of the same event"),
-        (Category("y"), Target("y", "binary"), "y is the label of the same event"),
-        (Calendar("y"), Target("y"), "y is the label of the same event"),
-        (Elapsed("y"), Target("y"), "y is the label of the same event"),
+        (Lags("y", (2,)), Target(("y",), horizon=3), "lag 2 of y is not known 3 ahead; at least 3"),
+        (Lags("y", (0, 1)), Target(("y",)), "lag 0 of y is not known 0 ahead; at least 1"),
+        (Number("y"), Target(("y",)), "y is the label of the same event"),
+        (Category("y"), Target(("y",), "classes", classes=("0", "1")), "y is the label of the same event"),
+        (Calendar("y"), Target(("y",)), "y is the label of the same event"),
+        (Elapsed("y"), Target(("y",)), "y is the label of the same event"),
     ],
 )
 def test_a_feature_that_would_know_its_label_is_refused(spec, target, message):
@@ -153,7 +158,7 @@ def scaled_by(scaler: preprocessing.StandardScaler, events: list[Event]) -> np.n
 
 def test_without_fading_numbers_are_scaled_as_rivers_standard_scaler_does():
     events = numbers(2000)
-    x = Path((Number("v"),), Target("y")).feed(events).x
+    x = Path((Number("v"),), Target(("y",))).feed(events).x
     np.testing.assert_allclose(
         x[:, 0], scaled_by(preprocessing.StandardScaler(), events), rtol=1e-9, atol=1e-9
     )
@@ -161,7 +166,7 @@ def test_without_fading_numbers_are_scaled_as_rivers_standard_scaler_does():
 
 def test_with_fading_numbers_are_scaled_as_rivers_adaptive_scaler_does_once_the_start_has_faded():
     events, half_life = numbers(3000), 50.0
-    x = Path((Number("v"),), Target("y"), half_life=half_life).feed(events).x
+    x = Path((Number("v"),), Target(("y",)), half_life=half_life).feed(events).x
     adaptive = preprocessing.AdaptiveStandardScaler(fading_factor=1.0 - 0.5 ** (1.0 / half_life))
     faded = 2000  # 2⁻⁴⁰ of the start is left
     expected = scaled_by(adaptive, events)[faded:]
@@ -171,7 +176,7 @@ def test_with_fading_numbers_are_scaled_as_rivers_adaptive_scaler_does_once_the_
 def test_a_constant_is_scaled_to_zero_and_inputs_are_cut_at_ten():
     events = [{"key": f"k{i % 3}", "time": 0, "v": 0.1, "y": None} for i in range(100)]
     jump = {"key": "k0", "time": 0, "v": 1e30, "y": None}
-    x = Path((Number("v"),), Target("y"), half_life=30.0).feed([*events, {**jump, "v": 0.2}, jump]).x
+    x = Path((Number("v"),), Target(("y",)), half_life=30.0).feed([*events, {**jump, "v": 0.2}, jump]).x
     assert not x[:101].any()  # 0.2 has nothing to be measured by: the scale until then is 0
     assert x[101, 0] == 10.0
 
@@ -179,7 +184,7 @@ def test_a_constant_is_scaled_to_zero_and_inputs_are_cut_at_ten():
 def test_extreme_numbers_leave_everything_finite():
     signs = np.random.default_rng(0).choice([-1e30, 0.0, 1e-300, 1e30], 500).tolist()
     events = [{"key": f"k{i % 3}", "time": 0, "y": y} for i, y in enumerate(signs)]
-    specs, target = (Number("y"), Previous()), Target("y", "number", 1, reference="last")
+    specs, target = (Number("y"), Previous()), Target(("y",), "number", 1, reference="last")
     path = Path(specs, target, half_life=3.0)
     inputs = path.feed(events)
     assert np.isfinite(inputs.x).all()
@@ -198,11 +203,11 @@ def test_a_forecast_is_learned_as_a_change_in_units_of_its_running_deviation():
     only these were known: 11 + 0.5, so 15 is (15 − 11.5)/1.5 from it.
     """
     events = [{"key": "k", "time": 0, "y": y} for y in (10, 12, 11, 15)]
-    inputs = Path((Number("y"),), Target("y", "number", 1, reference="last")).feed(events)
-    np.testing.assert_allclose(inputs.target, [np.nan, 2.0, (11 - 14) / 1.0, (15 - 11.5) / 1.5])
-    np.testing.assert_allclose(inputs.unit, [1.0, 1.0, 1.0, 1.5])
-    np.testing.assert_allclose(inputs.location, [10.0, 14.0, 11.5, 15 + 5 / 3])
-    np.testing.assert_allclose(inputs.scale, [1.0, 1.0, 1.5, np.std([2, -1, 4])])
+    inputs = Path((Number("y"),), Target(("y",), "number", 1, reference="last")).feed(events)
+    np.testing.assert_allclose(inputs.target.T, [[np.nan, 2.0, (11 - 14) / 1.0, (15 - 11.5) / 1.5]])
+    np.testing.assert_allclose(inputs.unit.T, [[1.0, 1.0, 1.0, 1.5]])
+    np.testing.assert_allclose(inputs.location.T, [[10.0, 14.0, 11.5, 15 + 5 / 3]])
+    np.testing.assert_allclose(inputs.scale.T, [[1.0, 1.0, 1.5, np.std([2, -1, 4])]])
 
 
 def test_columns_stand_in_the_order_of_the_features_and_carry_names():
@@ -213,7 +218,7 @@ def test_columns_stand_in_the_order_of_the_features_and_carry_names():
         Elapsed("time"),
         Previous(),
     )
-    features = Features(specs, Target("y", "number"))
+    features = Features(specs, Target(("y",), "number"))
     assert features.inputs == len(features.input_names) == 12
     assert features.input_names == [
         *("time.hour.sin", "time.hour.cos"),

@@ -12,7 +12,8 @@ from streamrnn.features import Calendar, Category, Number, Reject, Schema, Targe
 from streamrnn.types import Record
 
 SPECS = (Number("a"), Category("kind"), Calendar("time"), Calendar("seen"))
-NUMBER = Target("y", "number")
+NUMBER = Target(("y",), "number")
+BINARY = Target(("y",), "classes", classes=("0", "1"))
 GOOD = {"key": "s1", "time": "2024-05-01T12:00:00Z", "seen": None, "a": 1.5, "kind": "x", "y": 2}
 
 
@@ -49,7 +50,7 @@ def test_good_records_become_columns_and_bad_ones_keep_their_place():
     np.testing.assert_array_equal(block.times, [[noon, 0.0, noon], [math.nan, 86400.5, math.nan]])
     np.testing.assert_array_equal(block.numbers, [[1.5, math.nan, 3.0]])
     assert block.categories == [["x", "true", None]]
-    np.testing.assert_array_equal(block.label, [2.0, math.nan, 2.0])
+    np.testing.assert_array_equal(block.label, [[2.0, math.nan, 2.0]])
 
 
 BAD = {
@@ -125,14 +126,16 @@ def test_a_label_may_be_unknown(value):
     assert np.isnan(block.label).all()
 
 
-@pytest.mark.parametrize(("label", "known"), [(0, 0.0), (1, 1.0), (False, 0.0), (True, 1.0), (1.0, 1.0)])
-def test_a_class_is_zero_or_one(label, known):
-    assert decode(encoded(y=label), schema=make(Target("y", "binary"))).label.tolist() == [known]
+@pytest.mark.parametrize(("label", "known"), [(0, "0"), (1, "1"), (False, "0"), (True, "1"), (1.0, "1")])
+def test_one_of_two_classes_is_zero_or_one(label, known):
+    block = decode(encoded(y=label), encoded(y=None), schema=make(BINARY))
+    assert block.classes == [known, None]
+    assert block.label.shape == (0, 2)
 
 
 @pytest.mark.parametrize("label", [2, -1, 0.5, "1", [1], 1e40, math.nan])
-def test_any_other_class_is_refused(label):
-    (reject,) = decode(encoded(y=label), schema=make(Target("y", "binary"))).rejects
+def test_any_other_of_two_classes_is_refused(label):
+    (reject,) = decode(encoded(y=label), schema=make(BINARY)).rejects
     assert reject.reason == "wrong_type"
     assert "expected" in reject.detail
 
@@ -146,7 +149,7 @@ def test_a_field_of_several_uses_must_suit_them_all():
 
 
 def test_a_forecast_field_that_is_a_feature_must_be_there_and_may_be_null():
-    target = Target("y", "number", horizon=1)
+    target = Target(("y",), "number", horizon=1)
     schema = make(target, (Number("y"),))
     block = decode(encoded(y=None), without("y"), schema=schema)
     assert np.isnan(block.label).all()
@@ -161,9 +164,9 @@ def test_without_key_and_time_none_is_needed():
 
 
 def test_names_need_not_be_identifiers():
-    schema = Schema(fields_of((Number("a b"),), Target("y z")), Target("y z"), key="class")
+    schema = Schema(fields_of((Number("a b"),), Target(("y z",))), Target(("y z",)), key="class")
     block = decode('{"a b": 1, "y z": 2, "class": "ü"}'.encode(), schema=schema)
-    assert (block.numbers.tolist(), block.label.tolist(), block.keys) == ([[1.0]], [2.0], ["ü"])
+    assert (block.numbers.tolist(), block.label.tolist(), block.keys) == ([[1.0]], [[2.0]], ["ü"])
 
 
 def test_rejects_of_all_kinds_come_in_the_order_of_the_records():

@@ -8,30 +8,30 @@ from streamrnn.features import Category, Features, Number, Previous, Target
 from tests.features.streams import Path, same_bits
 from tests.features.tasks import each_task, stream
 
+TARGET = Target(("y",))
+
 
 @each_task
 def test_after_loading_inputs_and_state_are_those_of_a_twin_that_never_stopped(specs, target):
-    events = stream(160, 7, target.kind, keys=9)
+    events = stream(160, 7, target, keys=9)
     twin, stopped, loaded = (Path(specs, target, half_life=20.0, max_keys=6) for _ in range(3))
     twin.feed(events[:80])
     stopped.feed(events[:80])
     state = stopped.features.state()
     before = {name: array.copy() for name, array in state.items()}
-    loaded.features.load(state)
-    loaded.keys.load(stopped.keys.state())
-    loaded.steps = stopped.steps
+    loaded.go_on_from(stopped)
     assert same_bits(loaded.feed(events[80:]), twin.feed(events[80:]))
     assert same_bits(loaded.state().values(), twin.state().values())
     assert same_bits(state.values(), before.values())  # what was loaded is a copy
 
 
 def test_state_is_a_copy_of_the_slots_in_use():
-    path = Path((Number("a"), Category("kind")), Target("y"))
-    path.feed(stream(30, 1, keys=3))
+    path = Path((Number("a"), Category("kind")), TARGET)
+    path.feed(stream(30, 1, TARGET, keys=3))
     state = path.features.state()
     before = {name: array.copy() for name, array in state.items()}
-    path.features.reserve(3)
-    path.feed(stream(30, 2, keys=3))
+    path.features.reserve(3, 0)
+    path.feed(stream(30, 2, TARGET, keys=3))
     assert same_bits(state.values(), before.values())
     assert len(state["keys/steps"]) == 3
     assert sum(array.nbytes for name, array in state.items() if name.startswith("keys/")) == (
@@ -40,13 +40,13 @@ def test_state_is_a_copy_of_the_slots_in_use():
 
 
 def test_nothing_in_a_state_is_missing_or_infinite():
-    path = Path((Number("a"), Previous()), Target("y"))
+    path = Path((Number("a"), Previous()), TARGET)
     path.feed([{"key": "k", "time": 0, "a": None, "y": None}] * 3)
     assert all(np.isfinite(array).all() for array in path.features.state().values())
 
 
 def test_warming_up_changes_nothing():
-    features = Features((Number("a"), Category("kind"), Previous()), Target("y"))
+    features = Features((Number("a"), Category("kind"), Previous()), TARGET)
     before = features.state()
     features.warm_up()
     assert same_bits(features.state().values(), before.values())
@@ -68,9 +68,9 @@ def test_warming_up_changes_nothing():
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_by_name(name, change, message):
-    path = Path((Number("a"), Category("kind")), Target("y"))
-    path.feed(stream(30, 1, keys=3))
+    path = Path((Number("a"), Category("kind")), TARGET)
+    path.feed(stream(30, 1, TARGET, keys=3))
     state = path.features.state()
     state = {n: a for n, a in {**state, name: change(state[name])}.items() if a is not None}
     with pytest.raises(SnapshotError, match=message):
-        Features((Number("a"), Category("kind")), Target("y")).load(state)
+        Features((Number("a"), Category("kind")), TARGET).load(state)

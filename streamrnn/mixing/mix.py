@@ -19,14 +19,13 @@ The compiled functions of this file call only each other: numba's cache notices 
 a function stands in, not of one that it imports from.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from streamrnn.arrays import Expected, State, nested, shapes, within
-from streamrnn.mixing.table import Array, Floats, Ints, Table, copies, overwrite
+from streamrnn.arrays import Steps
+from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
 RATE = 0.5
 """η for numbers one event ahead."""
@@ -46,13 +45,13 @@ TINY = 1e-15
 """Least probability in a logarithm (river's)."""
 REACH = 1e100
 """Greatest number that a member may predict: its square must be a number too."""
+OFF = 1e-6
+"""By how much the sum of a network's probabilities may miss 1."""
 
 
 class MixMemory(NamedTuple):
     """What the mix holds of each key."""
 
-    steps: Ints
-    """Events since the key was fresh."""
     weights: Floats
     """(slots, M): w"""
     usual: Floats
@@ -63,8 +62,11 @@ class MixMemory(NamedTuple):
     """Recent mean squared error of the mix."""
     heft: Floats
     """How many events that mean weighs."""
-    pending: Floats
-    """(slots, h, 1 + M): the answers to the last h events, that of step t in row t mod h."""
+
+
+class MixWaiting(NamedTuple):
+    answers: Floats
+    """(rows, 1 + M, A): answers that wait for their label."""
 
 
 class MixStream(NamedTuple):
@@ -75,149 +77,144 @@ class MixStream(NamedTuple):
     service: Floats
     """(1,): how many events it weighs."""
     replaced: Ints
-    """(N,): predictions of each network that were no usable number."""
+    """(N,): answers of each network that were not usable."""
 
 
-class Mix:
-    """Mixes M members, the first N of them networks, into one answer per event."""
+class Mix(Memory[MixMemory, MixWaiting, MixStream]):
+    """Mixes M members, the first N of them networks, into one answer per event.
 
-    def __init__(self, *, binary: bool, networks: int, members: int, horizon: int, enabled: bool) -> None:
+    An answer is A numbers wide: 1, or C probabilities of classes.
+    """
+
+    def __init__(self, *, networks: int, members: int, classes: int, horizon: int, enabled: bool) -> None:
+        """`classes`: C, or 0 for numbers; `horizon`: events that the errors of numbers overlap."""
         if not enabled and networks == 0:
             raise ValueError("without a mix there must be a network to publish")
-        self._binary = binary
+        self._classes = classes > 0
         self._rate = RATE / max(horizon, 1) ** 0.5
         self._enabled = enabled
-        self._table = Table(
+        keys = Table(
             MixMemory,
-            steps=(np.int64, ()),
-            weights=(np.float64, (members,)),
-            usual=(np.float64, (members,)),
-            service=(np.float64, ()),
-            spread=(np.float64, ()),
-            heft=(np.float64, ()),
-            pending=(np.float64, (horizon, 1 + members)),
+            {
+                "weights": (np.float64, (members,)),
+                "usual": (np.float64, (members,)),
+                "service": (np.float64, ()),
+                "spread": (np.float64, ()),
+                "heft": (np.float64, ()),
+            },
         )
+        waiting = Table(MixWaiting, {"answers": (np.float64, (1 + members, classes or 1))})
         start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
-        self.stream = MixStream(start, np.zeros(1), np.zeros(networks, np.int64))
-
-    @property
-    def bytes_per_key(self) -> int:
-        return self._table.bytes_per_key
-
-    def reserve(self, slots: int) -> None:
-        self._table.reserve(slots)
+        super().__init__(keys, waiting, MixStream(start, np.zeros(1), np.zeros(networks, np.int64)))
 
     def weights(self, slot: int) -> Floats:
         """(M,): the weights of that key now."""
-        weights: Floats = self._table.arrays.weights[: self._table.used][slot]
+        weights: Floats = self.keys.arrays.weights[: self.keys.used][slot]
         return weights.copy()
 
     def answer(
-        self,
-        slots: Array,
-        fresh: Array,
-        back: Array,
-        label: Floats,
-        members: Floats,
-        answers: Floats,
-        judged: Floats,
-        losses: Floats,
-        weights: Floats,
+        self, steps: Steps, label: Floats, answers: Floats, judged: Floats, losses: Floats, weights: Floats
     ) -> None:
-        """Write `answers`, `judged`, `losses` (n, 1 + M; column 0 is the mix) and `weights` (n, M).
+        """Mix `answers` (n, 1 + M, A): columns 1… are the members' and column 0 is written; `weights` (n, M)
+        are those it was mixed with. Rows of events that make no step become NaN.
 
-        A network's prediction that is no usable number is replaced, in `members` (n, M) too, by the first
-        baseline's, or one half for classes. `judged` and `losses` are NaN where `back` is −1.
+        Writes `judged` (n, 1 + M, A), the answers that each label judges, and their `losses` (n, 1 + M); NaN
+        where none. A network's number that is beyond REACH or none is replaced by the first baseline's, and
+        probabilities that are none or miss a sum of 1 by even ones.
         """
         _answer(
-            slots,
-            fresh,
-            back,
+            steps.slots,
+            steps.fresh,
+            steps.moves,
+            steps.back,
+            steps.keep,
+            steps.judge,
             label,
-            members,
             answers,
             judged,
             losses,
             weights,
-            self._table.arrays,
+            self.keys.arrays,
+            self.waiting.arrays,
             self.stream,
             self._rate,
-            self._binary,
+            self._classes,
             self._enabled,
         )
-
-    def state(self) -> State:
-        return self._table.state() | nested("stream", copies(self.stream._asdict()))
-
-    def expected(self, keys: int) -> Expected:
-        return {**self._table.expected(keys), **nested("stream", shapes(self.stream._asdict()))}
-
-    def load(self, state: Mapping[str, Array]) -> None:
-        self._table.load(state)
-        overwrite(self.stream._asdict(), within("stream", state))
 
 
 @njit(cache=True, error_model="numpy")
 def _answer(
     slots: Array,
     fresh: Array,
+    moves: Array,
     back: Array,
+    keep: Array,
+    judge: Array,
     label: Floats,
-    members: Floats,
     answers: Floats,
     judged: Floats,
     losses: Floats,
     weights: Floats,
     key: MixMemory,
+    waiting: MixWaiting,
     stream: MixStream,
     rate: float,
-    binary: bool,
+    classes: bool,
     enabled: bool,
 ) -> None:
-    horizon = key.pending.shape[1]
     for i in range(len(slots)):
         k = slots[i]
         if fresh[i]:
-            key.steps[k] = 0
             key.weights[k, :] = stream.usual
             key.usual[k, :] = stream.usual
             key.service[k] = min(stream.service[0], LEAN)
             key.spread[k] = key.heft[k] = 0.0
-            key.pending[k, :, :] = 0.0
-        t = key.steps[k]
-        judged[i, :] = np.nan
+        judged[i, :, :] = np.nan
         losses[i, :] = np.nan
-        if horizon > 0 and back[i] > 0:
-            judged[i, :] = key.pending[k, (t - back[i]) % horizon]
-            _judge(label[i], k, judged[i], losses[i], key, stream, rate, binary, enabled)
-        _replace(members[i], stream.replaced, binary)
-        _mix(key.weights[k], members[i], answers[i])
-        weights[i, :] = key.weights[k]
-        if horizon > 0:
-            key.pending[k, t % horizon] = answers[i]
-        elif back[i] == 0:
-            judged[i, :] = answers[i]
-            _judge(label[i], k, judged[i], losses[i], key, stream, rate, binary, enabled)
-        key.steps[k] = t + 1
+        if judge[i] >= 0 and not np.isnan(label[i]):
+            judged[i, :, :] = waiting.answers[judge[i]]
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled)
+        if moves[i]:
+            _replace(answers[i], stream.replaced, classes)
+            _mix(key.weights[k], answers[i])
+            weights[i, :] = key.weights[k]
+            if keep[i] >= 0:
+                waiting.answers[keep[i], :, :] = answers[i]
+        else:
+            answers[i, :, :] = np.nan
+            weights[i, :] = np.nan
+        if back[i] == 0 and not np.isnan(label[i]):
+            judged[i, :, :] = answers[i]
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled)
 
 
 @njit(cache=True, error_model="numpy")
-def _replace(members: Floats, replaced: Ints, binary: bool) -> None:
+def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
     networks = len(replaced)
     for m in range(networks):
-        usable = 0.0 <= members[m] <= 1.0 if binary else abs(members[m]) <= REACH
+        usable = _is_distribution(answers[1 + m]) if classes else abs(answers[1 + m, 0]) <= REACH
         if not usable:
-            members[m] = 0.5 if binary else members[networks]
+            answers[1 + m, :] = 1.0 / answers.shape[1] if classes else answers[1 + networks, 0]
             replaced[m] += 1
 
 
 @njit(cache=True, error_model="numpy")
-def _mix(weights: Floats, members: Floats, answers: Floats) -> None:
-    mixed = 0.0
-    for m in range(len(members)):
-        mixed += weights[m] * members[m]
-        answers[1 + m] = members[m]
-    answers[0] = mixed
+def _is_distribution(probabilities: Floats) -> bool:
+    total = 0.0
+    for p in probabilities:
+        if not p >= 0.0:
+            return False
+        total += p
+    return abs(total - 1.0) <= OFF
+
+
+@njit(cache=True, error_model="numpy")
+def _mix(weights: Floats, answers: Floats) -> None:
+    answers[0, :] = 0.0
+    for m in range(len(weights)):
+        for a in range(answers.shape[1]):
+            answers[0, a] += weights[m] * answers[1 + m, a]
 
 
 @njit(cache=True, error_model="numpy")
@@ -229,39 +226,38 @@ def _judge(
     key: MixMemory,
     stream: MixStream,
     rate: float,
-    binary: bool,
+    classes: bool,
     enabled: bool,
 ) -> None:
     """The losses of the judged answers; then the weights learn from them."""
-    if binary:
+    if classes:
         for j in range(len(judged)):
             losses[j] = -np.log(_likelihood(y, judged[j]))
     else:
         for j in range(len(judged)):
-            losses[j] = abs(y - judged[j])
+            losses[j] = abs(y - judged[j, 0])
         key.heft[k] = FADE * key.heft[k] + 1.0
         key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
     if enabled:
-        _learn(y, key.spread[k], judged, losses, key.weights[k], rate, binary)
+        _learn(y, key.spread[k], judged, losses, key.weights[k], rate, classes)
         _remember(key.weights[k], stream.usual, stream.service, 0)
         _remember(key.weights[k], key.usual[k], key.service, k)
         _share(key.weights[k], key.usual[k])
 
 
 @njit(cache=True, error_model="numpy")
-def _likelihood(y: float, p: float) -> float:
-    p = min(max(p, TINY), 1.0 - TINY)
-    return p if y == 1.0 else 1.0 - p
+def _likelihood(y: float, probabilities: Floats) -> float:
+    return float(min(max(probabilities[np.int64(y)], TINY), 1.0 - TINY))
 
 
 @njit(cache=True, error_model="numpy")
 def _learn(
-    y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, binary: bool
+    y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, classes: bool
 ) -> None:
     """Equation (1)."""
     total = 0.0
     for m in range(len(weights)):
-        if binary:
+        if classes:
             weights[m] *= _likelihood(y, judged[1 + m])
         else:
             squared = losses[1 + m] * losses[1 + m]

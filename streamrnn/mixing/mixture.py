@@ -4,111 +4,132 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.arrays import State, expect, nested, within
+from streamrnn.arrays import State, Steps, expect, nested, within
 from streamrnn.errors import ConfigError
-from streamrnn.mixing.baselines import Baselines, BinaryBaselines, NumberBaselines
+from streamrnn.mixing.baselines import Baselines, ClassBaselines, NumberBaselines
 from streamrnn.mixing.mix import Mix
-from streamrnn.mixing.scores import BinaryScores, NumberScores, Quality, Scores
-from streamrnn.mixing.table import Array, Floats
+from streamrnn.mixing.scores import ClassScores, NumberScores, Quality, Scores
+from streamrnn.mixing.table import Array, Floats, Ints, Part
+
+Kind = Literal["number", "classes"]
 
 
 class Scored(NamedTuple):
-    """What a block of n events got: predictions, and the verdict on those that its labels judge."""
+    """What a block of n events got: predictions, and the verdict on those that its labels judge.
+
+    Classes have a last axis more, (…, C): probabilities. Rows of events that make no step are NaN.
+    """
 
     published: Floats
-    """(n,): the mix."""
+    """(n,) or (n, C): the mix."""
     members: Floats
-    """(n, M): each member's own prediction; one of a network that was no usable number is replaced."""
+    """(n, M) or (n, M, C): each member's own answer; one of a network that was not usable is replaced."""
     judged_published: Floats
-    """(n,): the published prediction that the event's label judges; NaN where there is none."""
-    judged_members: Floats
-    """(n, M)"""
+    """(n,) or (n, C): what was published of the step that the event's label judges; NaN if there is none."""
+    judged: NDArray[np.bool_]
+    """(n,): the event's label judges a step, its own or an earlier one."""
     losses: Floats
-    """(n, 1 + M): absolute error or log loss of the judged predictions, of the mix first."""
+    """(n, 1 + M): absolute error or log loss of the judged answers, of the mix first."""
     weights: Floats
-    """(n, M): of the members in the event's published prediction."""
+    """(n, M): of the members in the event's published answer."""
 
 
 class Mixture:
     """Predicts for each event from its networks' predictions and naive rules, and keeps score.
 
-    Numbers are in the user's units, classes are probabilities of a 1. `members` names the networks, then
-    the baselines. `enabled=False` publishes the first network alone; every member is still scored.
+    Numbers are in the user's units, classes are probabilities. `members` names the networks, then the
+    baselines. `enabled=False` publishes the first network alone; every member is still scored.
     """
 
     def __init__(
         self,
         *,
-        kind: Literal["number", "binary"],
+        kind: Kind,
         networks: Sequence[str],
         horizon: int = 0,
         season: int | None = None,
         enabled: bool = True,
+        classes: int = 0,
     ) -> None:
-        binary = kind == "binary"
-        if binary and (horizon or season):
+        """`classes`: C, of kind "classes" alone."""
+        if (kind == "number") != (classes == 0):
+            raise ValueError(f"kind: {kind} does not go with classes: {classes}")
+        if kind == "classes" and (horizon or season):
             raise ValueError("classes have neither a horizon nor a season")
-        self._baselines: Baselines = BinaryBaselines() if binary else NumberBaselines(horizon, season)
         self._networks = len(networks)
+        self._width = classes or 1
+        self._is_number = kind == "number"
+        self._baselines = _baselines(kind, horizon, season, classes)
         self.baselines = list(self._baselines.names)
         self.members = [*networks, *self.baselines]
         if clash := {name for name in ("mix", *self.members) if self.members.count(name) > (name != "mix")}:
             raise ConfigError(f"networks: the name {min(clash)} is taken; choose another")
         self._mix = Mix(
-            binary=binary,
             networks=len(networks),
             members=len(self.members),
+            classes=classes,
             horizon=horizon,
             enabled=enabled,
         )
-        columns = 1 + len(self.members)
-        self._scores: Scores = BinaryScores(columns) if binary else NumberScores(columns)
+        self._scores = _scores(kind, 1 + len(self.members), classes)
+        self._parts: dict[str, Part] = {
+            "baselines": self._baselines,
+            "mix": self._mix,
+            "scores": self._scores,
+        }
 
     @property
     def bytes_per_key(self) -> int:
-        return self._baselines.bytes_per_key + self._mix.bytes_per_key
+        return sum(part.bytes_per_key for part in self._parts.values())
 
-    def reserve(self, slots: int) -> None:
-        """Make room for slots 0 to `slots` − 1; `score` does so itself."""
-        self._baselines.reserve(slots)
-        self._mix.reserve(slots)
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory that one answer takes while it waits for its label."""
+        return sum(part.bytes_per_row for part in self._parts.values())
 
-    def score(
-        self, slots: ArrayLike, fresh: ArrayLike, back: ArrayLike, label: ArrayLike, predictions: ArrayLike
-    ) -> Scored:
+    def reserve(self, slots: int, rows: int) -> None:
+        """Make room for slots 0 to `slots` − 1 and for so many waiting answers."""
+        for part in self._parts.values():
+            part.reserve(slots, rows)
+
+    def score(self, steps: Steps, label: ArrayLike, answers: ArrayLike) -> Scored:
         """Predict for n events and judge what their labels judge, in event order.
 
-        `slots`, `back` (n,) int32; `fresh` (n,) bool: the slot starts anew there; `label` (n,), NaN where
-        unknown; `predictions` (n, N). Where `back` is 0 the label judges the event's own prediction, where
-        it is h > 0 the key's prediction h of its events ago, where it is −1 none.
+        `label` (n,): a number, or the index of a class, NaN where unknown; `answers` (n, N) numbers or
+        (n, N, C) probabilities, any where an event makes no step. Slots and rows must be reserved.
         """
-        slots = np.ascontiguousarray(slots, np.int32)
-        fresh = np.ascontiguousarray(fresh, np.bool_)
-        back = np.ascontiguousarray(back, np.int32)
         label = np.ascontiguousarray(label, np.float64)
-        n, columns = len(slots), 1 + len(self.members)
-        self.reserve(int(slots.max()) + 1 if n else 0)
-        members = np.empty((n, len(self.members)))
-        members[:, : self._networks] = predictions
-        answers, judged, losses = np.empty((3, n, columns))
-        weights = np.empty_like(members)
-        self._baselines.predict(slots, fresh, label, members, self._networks)
-        self._mix.answer(slots, fresh, back, label, members, answers, judged, losses, weights)
-        self._scores.learn(label, judged, losses)
-        return Scored(answers[:, 0], answers[:, 1:], judged[:, 0], judged[:, 1:], losses, weights)
+        n, columns = len(label), 1 + len(self.members)
+        given = np.asarray(answers, np.float64).reshape(n, self._networks, self._width)
+        said, judged = np.empty((2, n, columns, self._width))
+        losses, weights = np.empty((n, columns)), np.empty((n, columns - 1))
+        said[:, 1 : 1 + self._networks] = given
+        self._baselines.predict(steps, label, said, 1 + self._networks)
+        self._mix.answer(steps, label, said, judged, losses, weights)
+        self._scores.learn(steps, label, judged, losses)
+        published, members, of_label = said[:, 0], said[:, 1:], judged[:, 0]
+        if self._is_number:
+            published, members, of_label = published[..., 0], members[..., 0], of_label[..., 0]
+        return Scored(published, members, of_label, ~np.isnan(losses[:, 0]), losses, weights)
 
     def warm_up(self) -> None:
         """Compile everything that `score` calls, without touching any state."""
-        self.score([], [], [], [], np.empty((0, self._networks)))
+        none, never = np.empty(0, np.int32), np.empty(0, np.bool_)
+        steps = Steps(none, never, never, none, none, none)
+        self.score(steps, [], np.empty((0, self._networks, self._width)))
 
     # --- what people look at ----------------------------------------------------------------------
 
     def quality(self) -> dict[str, Quality]:
-        """By "mix" and each member's name: numbers count, mae, rmse, r2; classes count, accuracy, log_loss,
-        roc_auc, base_rate; both recent (mae or log_loss, half of it from the last 1000 judged events) and
-        skill (1 − error / error of the best baseline)."""
+        """By "mix" and each member's name.
+
+        Numbers: count, mae, rmse, r2. Classes: count, accuracy, log_loss, macro_f1, balanced_accuracy,
+        kappa, kappa_temporal; two classes also roc_auc and base_rate, the share of class 1. All: recent
+        (mae or log_loss, half of it from the last 1000 judged events) and skill (1 − error / error of the
+        best baseline).
+        """
         return self._named(self._scores.quality())
 
     def quality_between(self, earlier: Mapping[str, Array]) -> dict[str, Quality]:
@@ -123,6 +144,14 @@ class Mixture:
             values["skill"] = 1 - error / best if best > 0 else 0.0
         return quality
 
+    def confusion(self) -> dict[str, Ints]:
+        """By "mix" and each member's name (C, C): judged events by label and by class said.
+
+        Empty for numbers and for more than 64 classes.
+        """
+        matrices = self._scores.confusion()
+        return {} if matrices is None else dict(zip(["mix", *self.members], matrices, strict=True))
+
     def mean_weights(self) -> dict[str, float]:
         """Each member's weight over all keys, a mean that fades over some 500 judged events."""
         return dict(zip(self.members, self._mix.stream.usual.tolist(), strict=True))
@@ -132,30 +161,32 @@ class Mixture:
         return dict(zip(self.members, self._mix.weights(slot).tolist(), strict=True))
 
     def replaced(self) -> dict[str, int]:
-        """How many predictions of each network were no usable number."""
+        """How many answers of each network were not usable."""
         return dict(zip(self.members, self._mix.stream.replaced.tolist(), strict=False))
 
     # --- state --------------------------------------------------------------------------------------
 
     def state(self) -> State:
         """Everything that shapes what comes next, by name; copies."""
-        return {
-            **nested("baselines", self._baselines.state()),
-            **nested("mix", self._mix.state()),
-            **nested("scores", self._scores.state()),
-        }
+        parts = (nested(name, part.state()) for name, part in self._parts.items())
+        return {name: array for part in parts for name, array in part.items()}
 
     def load(self, state: Mapping[str, Array]) -> None:
         """Take over a `state()` of an equally configured mixture; SnapshotError names what does not fit."""
-        keys = state["mix/steps"].size if "mix/steps" in state else 0
-        expect(
-            state,
-            {
-                **nested("baselines", self._baselines.expected(keys)),
-                **nested("mix", self._mix.expected(keys)),
-                **nested("scores", self._scores.expected()),
-            },
-        )
-        self._baselines.load(within("baselines", state))
-        self._mix.load(within("mix", state))
-        self._scores.load(within("scores", state))
+        slots, rows = _length(state, "mix/weights"), _length(state, "mix/waiting/answers")
+        parts = (nested(name, part.expected(slots, rows)) for name, part in self._parts.items())
+        expect(state, {name: shape for part in parts for name, shape in part.items()})
+        for name, part in self._parts.items():
+            part.load(within(name, state), slots, rows)
+
+
+def _baselines(kind: Kind, horizon: int, season: int | None, classes: int) -> Baselines:
+    return NumberBaselines(horizon, season) if kind == "number" else ClassBaselines(classes)
+
+
+def _scores(kind: Kind, columns: int, classes: int) -> Scores:
+    return NumberScores(columns) if kind == "number" else ClassScores(columns, classes)
+
+
+def _length(state: Mapping[str, Array], name: str) -> int:
+    return len(state[name]) if name in state and state[name].ndim else 0

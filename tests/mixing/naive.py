@@ -11,25 +11,13 @@ class Key:
     """Everything that was ever said of one key."""
 
     def __init__(self, usual, service):
-        self.labels = []
+        self.labels = []  # in the order in which they came
+        self.series = []  # of each step its label, or the last one that had come, or None
         self.deviations = []
-        self.answers = []
+        self.started = None  # the step of the first label
         self.squares = []
         self.weights = usual.copy()
         self.past = [(usual, service)]  # weights so far, and how many events each stands for
-
-    def known(self):
-        return [y for y in self.labels if not np.isnan(y)]
-
-    def filled(self, t):
-        """The label of step t, or the last one before it that is known; None if there is none."""
-        known = [y for y in self.labels[: t + 1] if not np.isnan(y)] if t >= 0 else []
-        return known[-1] if known else None
-
-    def deviation(self, t, season):
-        if t < 0 or np.isnan(self.labels[t]) or self.filled(t - season) is None:
-            return 0.0
-        return self.labels[t] - self.filled(t - season)
 
 
 def faded(past):
@@ -45,91 +33,113 @@ def usually(past):
 
 
 class NaiveMixture:
-    def __init__(self, *, kind, networks, horizon=0, season=None, enabled=True):
-        self.binary, self.networks, self.horizon, self.season = kind == "binary", networks, horizon, season
+    def __init__(self, *, kind, networks, horizon=0, season=None, enabled=True, classes=0):
+        self.networks, self.horizon, self.season, self.classes = networks, horizon, season, classes
         self.enabled = enabled
-        baselines = 2 if self.binary or season is None else 4
+        baselines = 2 if kind == "classes" or season is None else 4
         self.size = networks + baselines
         self.past = [(np.full(self.size, 1 / self.size) if enabled else np.eye(self.size)[0], 0.0)]
         self.keys = {}
+        self.waiting = {}
         self.labels = []  # of the whole stream
         self.pairs = []  # of the whole stream: did the label repeat the key's previous one?
 
     def score(self, stream):
-        rows = [self.event(*row) for row in zip(*stream, strict=True)]
+        rows = [self.event(*row) for row in zip(*stream.steps, stream.label, stream.answers, strict=True)]
         return [np.array(column) for column in zip(*rows, strict=True)]
 
-    def event(self, slot, fresh, back, y, predictions):
+    def event(self, slot, fresh, moves, back, keep, judge, y, said):
+        """Answers (1 + M, …), those judged, their losses, the weights."""
         if fresh:
             self.keys[slot] = Key(usually(self.past), min(served(self.past), LEAN))
         key = self.keys[slot]
-        nothing = np.full(1 + self.size, np.nan)
-        judged = losses = nothing
-        if self.horizon > 0:
-            self.learn(key, y)
-            if back > 0:
-                judged = key.answers[len(key.answers) - back]
-                losses = self.judge(key, y, judged)
-        members = self.members(key, predictions)
-        weights = key.weights.copy()
-        key.answers.append(np.array([weights @ members, *members]))
-        answers = key.answers[-1]
-        if self.horizon == 0:
-            self.learn(key, y)
-            if back == 0:
-                judged = answers
-                losses = self.judge(key, y, judged)
+        judged = answers = np.full((1 + self.size, *said.shape[1:]), np.nan)
+        losses, weights = np.full(1 + self.size, np.nan), np.full(self.size, np.nan)
+        if judge >= 0 and not np.isnan(y):
+            judged = self.waiting[judge]
+            losses = self.judge(key, y, judged)
+        if self.horizon > 0 or judge >= 0:
+            self.learn(key, y, own=self.horizon > 0)
+        if moves:
+            members = np.array(self.members(key, said))
+            weights = key.weights.copy()
+            answers = np.array([np.tensordot(weights, members, 1), *members])
+            if keep >= 0:
+                self.waiting[keep] = answers
+            if self.horizon == 0:
+                self.learn(key, y if back == 0 else np.nan, own=True)
+        if back == 0 and not np.isnan(y):
+            judged = answers
+            losses = self.judge(key, y, judged)
         return answers, judged, losses, weights
 
-    def learn(self, key, y):
-        known = key.known()
+    def learn(self, key, y, own):
+        """`own`: it is the label of the key's present step."""
+        step = len(key.series)
         if not np.isnan(y):
-            if known:
-                self.pairs.append(known[-1] == y)
+            if key.labels:
+                self.pairs.append(key.labels[-1] == y)
+            key.started = step if key.started is None else key.started
             self.labels.append(y)
-        key.labels.append(y)
-        if self.season is not None:
-            key.deviations.append(key.deviation(len(key.labels) - 1, self.season))
+            key.labels.append(y)
+        if own:
+            key.series.append(key.labels[-1] if key.labels else None)
+            key.deviations.append(None if np.isnan(y) else self.deviation(key, step))
 
-    def members(self, key, predictions):
-        baselines = self.classes(key) if self.binary else self.numbers(key)
-        spare = 0.5 if self.binary else baselines[0]
-        return np.array([p if np.isfinite(p) else spare for p in predictions] + baselines)
+    def deviation(self, key, step):
+        season = self.season
+        return (
+            None
+            if season is None or step - season < key.started
+            else key.series[step] - key.series[step - season]
+        )
+
+    def members(self, key, said):
+        if self.classes:
+            usable = [np.isfinite(p).all() and p.min() >= 0 and abs(p.sum() - 1) <= 1e-6 for p in said]
+            spare, baselines = np.full(self.classes, 1 / self.classes), self.frequencies(key)
+        else:
+            usable, baselines = np.isfinite(said), self.numbers(key)
+            spare = baselines[0]
+        return [p if fine else spare for p, fine in zip(said, usable, strict=True)] + baselines
 
     def numbers(self, key):
-        known = key.known()
-        last = known[-1] if known else (np.mean(self.labels) if self.labels else 0.0)
-        mean = np.mean(known) if known else last
+        last = key.labels[-1] if key.labels else (np.mean(self.labels) if self.labels else 0.0)
+        mean = np.mean(key.labels) if key.labels else last
         if self.season is None:
             return [last, mean]
-        now = len(key.labels) - 1
-        ahead = max(self.horizon, 1)
-        seasonal = key.filled(now + ahead - self.season)
-        if seasonal is None:
+        now = len(key.series) - 1 if self.horizon else len(key.series)
+        before = now + self.horizon - self.season
+        if not key.labels or before < key.started:
             return [last, mean, last, last]
+        ahead = max(self.horizon, 1)
         pairs = [
-            (key.deviations[t - ahead], key.deviations[t])
-            for t in range(ahead, now + 1)
-            if not np.isnan(key.labels[t]) and key.filled(t - self.season) is not None
+            (key.deviations[t - ahead] or 0.0, key.deviations[t])
+            for t in range(ahead, len(key.series))
+            if key.deviations[t] is not None
         ]
         started = sum(a * a for a, _ in pairs)
         part = np.clip(sum(a * b for a, b in pairs) / started, 0, 1) if started > 0 else 0.0
-        return [last, mean, seasonal, seasonal + part * key.deviations[now]]
+        latest = key.deviations[-1] or 0.0
+        return [last, mean, key.series[before], key.series[before] + part * latest]
 
-    def classes(self, key):
-        known = key.known()
-        repeats = [a == b for a, b in pairwise(known)]
-        rate = (sum(self.labels) + 1) / (len(self.labels) + 2)
-        repeat_rate = (sum(self.pairs) + 1) / (len(self.pairs) + 2)
-        majority = (sum(known) + 2 * rate) / (len(known) + 2)
-        repeat = (sum(repeats) + 2 * repeat_rate) / (len(repeats) + 2)
-        last_label = majority if not known else (repeat if known[-1] == 1 else 1 - repeat)
-        return [last_label, majority]
+    def frequencies(self, key):
+        each = np.arange(self.classes)
+        counts = np.array([np.sum(np.array(key.labels) == c) for c in each])
+        rates = (np.array([np.sum(np.array(self.labels) == c) for c in each]) + 1 / self.classes) / (
+            len(self.labels) + 1
+        )
+        majority = (counts + 2 * rates) / (len(key.labels) + 2)
+        if not key.labels:
+            return [majority, majority]
+        repeats = [a == b for a, b in pairwise(key.labels)]
+        repeat = (sum(repeats) + 2 * (sum(self.pairs) + 0.5) / (len(self.pairs) + 1)) / (len(repeats) + 2)
+        same = each == key.labels[-1]
+        return [np.where(same, repeat, (1 - repeat) * majority / majority[~same].sum()), majority]
 
     def judge(self, key, y, judged):
-        if self.binary:
-            clipped = np.clip(judged, 1e-15, 1 - 1e-15)
-            losses = -np.log(clipped if y == 1 else 1 - clipped)
+        if self.classes:
+            losses = -np.log(np.clip(judged[:, int(y)], 1e-15, 1 - 1e-15))
             scaled = losses[1:]
         else:
             losses = np.abs(y - judged)

@@ -2,20 +2,24 @@ import numpy as np
 import pytest
 from river import stats
 
-from streamrnn.mixing.baselines import BinaryBaselines, NumberBaselines
+from streamrnn.mixing.baselines import ClassBaselines, NumberBaselines
+from tests.mixing.streams import steps_of
 
 nan = float("nan")
 
 
-def predictions(baselines, label, slots=None, fresh=None):
+def predictions(baselines, label, slots=None, fresh=None, width=1):
+    """What each rule says at each event."""
     n = len(label)
-    slots = np.zeros(n, np.int32) if slots is None else np.array(slots, np.int32)
-    fresh = np.arange(n) == 0 if fresh is None else np.array(fresh)
-    members = np.full((n, 1 + len(baselines.names)), -1.0)
-    baselines.reserve(int(slots.max()) + 1)
-    baselines.predict(slots, fresh, np.array(label, float), members, 1)
-    assert (members[:, 0] == -1).all()  # columns that belong to networks are left alone
-    return dict(zip(baselines.names, members[:, 1:].T.tolist(), strict=True))
+    slots = np.zeros(n, np.int32) if slots is None else slots
+    fresh = np.arange(n) == 0 if fresh is None else fresh
+    steps = steps_of(slots, fresh, label)
+    answers = np.full((n, 1 + len(baselines.names), width), -1.0)
+    baselines.reserve(int(steps.slots.max()) + 1, 0)
+    baselines.predict(steps, np.array(label, float), answers, 1)
+    assert (answers[:, 0] == -1).all()  # columns that belong to networks are left alone
+    said = answers[:, 1:, 0] if width == 1 else answers[:, 1:]
+    return dict(zip(baselines.names, said.swapaxes(0, 1).tolist(), strict=True))
 
 
 def test_inline_labels_are_learned_after_the_prediction():
@@ -52,7 +56,7 @@ def test_an_unknown_label_teaches_nothing_and_counts_as_the_one_before_it():
     assert said["last"] == [0, 3, 3, 5, 5]
     assert said["mean"] == [0, 3, 3, 4, 4]
     assert said["season"] == [0, 3, 3, 3, 5]
-    said = predictions(BinaryBaselines(), [1, nan, 1])
+    said = predictions(ClassBaselines(2), [1, nan, 1], width=2)
     assert said["majority"][1] == said["majority"][2]
 
 
@@ -79,24 +83,33 @@ def test_keys_do_not_mix():
         assert both[name][::2] == values
 
 
-def test_last_label_is_the_probability_that_labels_repeat():
-    said = predictions(BinaryBaselines(), [1, 1, 1, 0, 0])
-    # stream and key count the same pairs; rate = (r + 1) / (p + 2), then (r + 2 rate) / (p + 2)
-    rate = {(0, 0): 1 / 2, (1, 1): 2 / 3, (2, 2): 3 / 4, (2, 3): 3 / 5}
-    repeat = {pairs: (pairs[0] + 2 * rate[pairs]) / (pairs[1] + 2) for pairs in rate}
-    expected = [1 / 2, repeat[0, 0], repeat[1, 1], repeat[2, 2], 1 - repeat[2, 3]]
-    assert said["last_label"] == pytest.approx(expected, rel=1e-12)
-    # ones among labels: 0/0, 1/1, 2/2, 3/3, 3/4
-    majority = [
-        (ones + 2 * (ones + 1) / (n + 2)) / (n + 2) for ones, n in ((0, 0), (1, 1), (2, 2), (3, 3), (3, 4))
-    ]
-    assert said["majority"] == pytest.approx(majority, rel=1e-12)
+def test_frequencies_lean_on_the_streams_which_start_even():
+    said = predictions(ClassBaselines(4), [2, 2, 0], width=4)["majority"]
+    # rates of the stream, (count + 1/4) / (n + 1); the key's, (count + 2 rate) / (n + 2)
+    assert said[0] == pytest.approx([1 / 4] * 4, rel=1e-12)
+    rates = np.array([1 / 4, 1 / 4, 5 / 4, 1 / 4]) / 2
+    assert said[1] == pytest.approx((np.array([0, 0, 1, 0]) + 2 * rates) / 3, rel=1e-12)
+    rates = np.array([1 / 4, 1 / 4, 9 / 4, 1 / 4]) / 3
+    assert said[2] == pytest.approx((np.array([0, 0, 2, 0]) + 2 * rates) / 4, rel=1e-12)
+
+
+def test_last_label_is_said_as_often_as_labels_repeat_and_else_by_frequency():
+    said = predictions(ClassBaselines(3), [1, 1, 1, 0, 0], width=3)
+    # stream and key count the same pairs; rate = (r + 1/2) / (p + 1), then (r + 2 rate) / (p + 2)
+    for step, (repeats, pairs), last in ((1, (0, 0), 1), (2, (1, 1), 1), (3, (2, 2), 1), (4, (2, 3), 0)):
+        repeat = (repeats + 2 * (repeats + 0.5) / (pairs + 1)) / (pairs + 2)
+        others = [c for c in range(3) if c != last]
+        frequent = np.array(said["majority"][step])
+        assert said["last_label"][step][last] == pytest.approx(repeat, rel=1e-12)
+        expected = (1 - repeat) * frequent[others] / frequent[others].sum()
+        assert np.array(said["last_label"][step])[others] == pytest.approx(expected, rel=1e-12)
+    assert said["last_label"][0] == said["majority"][0]
 
 
 def test_a_fresh_key_leans_on_the_streams_frequencies():
     label = [1] * 98 + [nan]
     slots = [0] * 98 + [1]
     fresh = [i in (0, 98) for i in range(99)]
-    said = predictions(BinaryBaselines(), label, slots, fresh)
-    assert said["majority"][98] == pytest.approx(0.99, rel=1e-12)
+    said = predictions(ClassBaselines(2), label, slots, fresh, width=2)
+    assert said["majority"][98][1] == pytest.approx(98.5 / 99, rel=1e-12)
     assert said["last_label"][98] == said["majority"][98]

@@ -58,7 +58,7 @@ def _key(value: bytes, name: str, file: Path, row: int) -> bytes:
     import msgspec
 
     from streamrnn.errors import InputError
-    from streamrnn.features.schema import canonical
+    from streamrnn.features.fields import canonical
 
     try:
         found: Any = msgspec.json.decode(value).get(name)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from streamrnn.config.duration import Seconds
 from streamrnn.config.ends import FileSinkChoice as FileSinkChoice
 from streamrnn.config.ends import FileSourceChoice as FileSourceChoice
+from streamrnn.config.ends import KafkaConnection as KafkaConnection
 from streamrnn.config.ends import KafkaSink as KafkaSink
 from streamrnn.config.ends import KafkaSinkChoice as KafkaSinkChoice
 from streamrnn.config.ends import KafkaSource as KafkaSource

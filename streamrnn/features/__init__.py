@@ -4,6 +4,7 @@ from streamrnn.features.classes import Classes as Classes
 from streamrnn.features.features import Features as Features
 from streamrnn.features.features import Inputs as Inputs
 from streamrnn.features.fields import Reason as Reason
+from streamrnn.features.fields import canonical as canonical
 from streamrnn.features.keys import Keys as Keys
 from streamrnn.features.schema import Block as Block
 from streamrnn.features.schema import Reject as Reject

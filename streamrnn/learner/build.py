@@ -1,13 +1,17 @@
 """A learner's parts from the configuration."""
 
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 from streamrnn import features as f
 from streamrnn.arrays import State
 from streamrnn.config import models as m
-from streamrnn.core import Network, Schedule, Window
-from streamrnn.mixing import Mixture
+from streamrnn.config.models import delayed_of, target_fields
+from streamrnn.core import Boost, Network, Schedule, Window
+from streamrnn.learner.mixtures import Mixtures
+from streamrnn.learner.prepass import Ahead, ById, Course
 
+AnyNetwork = Network
 LOOK_EVERY = 2000
 """Labelled events between two looks of a growing window, unless the configuration says otherwise."""
 
@@ -21,22 +25,41 @@ class Stateful(Protocol):
 
 
 class PerKey(Protocol):
-    """A part that holds a row for each key."""
+    """A part that holds something for each key, and for each answer that waits for its label."""
 
     @property
     def bytes_per_key(self) -> int: ...
 
-    def reserve(self, slots: int, /) -> None: ...
+    @property
+    def bytes_per_row(self) -> int: ...
+
+    def reserve(self, slots: int, rows: int, /) -> None: ...
 
 
-def target(task: m.Task) -> f.Target:
+# --- features ---------------------------------------------------------------------------------------
+
+
+def target(task: m.AnyTask) -> f.Target:
+    delayed = delayed_of(task)
+    late: dict[str, Any] = {} if delayed is None else {"id": delayed.id, "label_of": delayed.label_of}
+    labels = target_fields(task)
     match task:
         case m.Forecast():
-            return f.Target(task.forecast, "number", task.horizon, task.season, task.reference)
+            return f.Target(labels, _kind_of_number(task), task.horizon, task.season, task.reference)
         case m.Regression():
-            return f.Target(task.regression, "number", 0, task.season, task.reference)
+            return f.Target(labels, _kind_of_number(task), 0, task.season, task.reference, **late)
         case m.Binary():
-            return f.Target(task.binary, "binary")
+            return f.Target(labels, "classes", classes=("0", "1"), **late)
+        case m.Multiclass():
+            classes = tuple(f.canonical(name) for name in task.classes)
+            return f.Target(labels, "classes", classes=classes, bound=0 if classes else task.bound, **late)
+        case m.NextToken():
+            characters = () if task.vocabulary == "bytes" else tuple(task.vocabulary)
+            return f.Target(labels, "tokens", 1, classes=characters)
+
+
+def _kind_of_number(task: m.Forecast | m.Regression) -> Literal["number", "count"]:
+    return "count" if task.loss == "poisson" else "number"
 
 
 def spec(feature: m.Feature) -> f.Spec:
@@ -78,27 +101,72 @@ def features(config: m.Config) -> f.Features:
     return f.Features(specs, target(config.task), half_life=config.scaling.half_life)
 
 
-def networks(config: m.Config, inputs: int) -> list[Network]:
-    return [network(part, config.task, inputs) for part in config.networks]
+# --- labels -----------------------------------------------------------------------------------------
 
 
-def network(part: m.Network, task: m.Task, inputs: int) -> Network:
-    rate = part.learning_rate
+def course(task: m.AnyTask) -> Course:
+    delayed = delayed_of(task)
+    return Ahead(target(task).horizon) if delayed is None else ById(delayed.pool, delayed.ttl)
+
+
+def pool(task: m.AnyTask) -> int:
+    """Events that can wait for a label that comes by id; 0 where labels come otherwise."""
+    delayed = delayed_of(task)
+    return 0 if delayed is None else delayed.pool
+
+
+# --- networks ---------------------------------------------------------------------------------------
+
+
+def networks(config: m.Config, inputs: int) -> list[AnyNetwork]:
+    return [network(part, config, inputs) for part in config.networks]
+
+
+def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
+    task, goal = config.task, target(config.task)
+    name, levels = loss(task)
+    [(optimiser, settings)] = part.optimiser.model_dump().items()
+    common: Mapping[str, Any] = {
+        "name": part.name,
+        "inputs": inputs,
+        "loss": name,
+        "targets": len(goal.labels),
+        "classes": goal.class_count,
+        "levels": levels,
+        "horizon": goal.horizon,
+        "pool": pool(task),
+        "window": window(part.window, goal.season),
+        "stride": part.stride,
+        "optimiser": optimiser,
+        "settings": settings,
+        "schedule": Schedule(**part.learning_rate.model_dump()),
+        "boost": boost(config.on_drift),
+        "clip": part.clip,
+        "dtype": part.dtype,
+        "seed": part.seed,
+    }
+    if isinstance(part, m.TorchNetwork):
+        raise NotImplementedError
     return Network(
-        name=part.name,
         cell=part.cell,
-        inputs=inputs,
         hidden=part.hidden,
-        loss="logistic" if isinstance(task, m.Binary) else task.loss,
-        horizon=target(task).horizon,
-        window=window(part.window, None if isinstance(task, m.Binary) else task.season),
-        stride=part.stride,
-        optimiser=part.optimiser,
-        schedule=Schedule(rate.rate, rate.warmup, rate.decay, rate.floor),
-        clip=part.clip,
-        dtype=part.dtype,
-        seed=part.seed,
+        layers=part.layers,
+        head=part.head,
+        activation=part.activation,
+        **common,
     )
+
+
+def loss(task: m.AnyTask) -> tuple[str, tuple[float, ...]]:
+    """Its name, and the levels of quantiles."""
+    match task:
+        case m.Forecast() | m.Regression():
+            levels = task.loss.quantile if isinstance(task.loss, m.Quantile) else ()
+            return ("quantile", levels) if levels else (str(task.loss), ())
+        case m.Binary():
+            return "logistic", ()
+        case m.Multiclass() | m.NextToken():
+            return "softmax", ()
 
 
 def window(part: int | m.GrowingWindow, season: int | None) -> Window:
@@ -108,13 +176,27 @@ def window(part: int | m.GrowingWindow, season: int | None) -> Window:
     return Window(first, last, part.by, part.every or LOOK_EVERY, season)
 
 
-def mixture(config: m.Config) -> Mixture:
+def boost(part: m.Boost | None) -> Boost | None:
+    return None if part is None else Boost(factor=part.factor, lasts=part.lasts)
+
+
+# --- the mix ----------------------------------------------------------------------------------------
+
+
+def mixtures(config: m.Config) -> Mixtures:
     goal = target(config.task)
-    kind: Literal["number", "binary"] = goal.kind
-    return Mixture(
+    kind = "number" if goal.kind == "count" else goal.kind
+    return Mixtures(
+        goal.labels,
         kind=kind,
         networks=[part.name for part in config.networks],
         horizon=goal.horizon,
         season=goal.season,
         enabled=config.mix.enabled,
+        classes=goal.class_count,
     )
+
+
+def interval(task: m.AnyTask) -> float | None:
+    """Which share of labels the published interval shall cover; None: none is asked for."""
+    return task.interval if isinstance(task, m.Forecast | m.Regression) else None

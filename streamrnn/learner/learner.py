@@ -10,13 +10,17 @@ from hashlib import sha256
 import numpy as np
 
 from streamrnn.arrays import State, expect, nested, within
-from streamrnn.config.models import Config
+from streamrnn.config.models import Config, NextToken
 from streamrnn.errors import SnapshotError
 from streamrnn.features import Block, Keys
 from streamrnn.learner import build
 from streamrnn.learner.badrecords import BadRecords
-from streamrnn.learner.outputs import Answers, Digest, Encoder, dead_letter
-from streamrnn.learner.prepass import Judged, probability
+from streamrnn.learner.build import Stateful
+from streamrnn.learner.events import Events
+from streamrnn.learner.mixtures import Mixtures
+from streamrnn.learner.outputs import Digest, dead_letter
+from streamrnn.learner.passes import Passes
+from streamrnn.learner.texts import Texts
 from streamrnn.snapshots import digest
 from streamrnn.types import Output, Partition, Record
 
@@ -30,26 +34,12 @@ class Learner:
     def __init__(self, config: Config, lineage: str) -> None:
         self.lineage = lineage
         self.events = 0
-        self.labelled = 0
-        self._config = config
-        goal = build.target(config.task)
-        self._binary = goal.kind == "binary"
+        self._keyed = config.key is not None
         self._digest = Digest()
         self._bad = BadRecords(config.bad_records.in_a_row, config.bad_records.share)
         self.schema = build.schema(config)
-        self.keys = Keys(config.max_keys)
-        self.features = build.features(config)
-        self.judged = Judged(goal.horizon)
-        self.networks = build.networks(config, self.features.inputs)
-        self.mixture = build.mixture(config)
-        self._encoder = Encoder(
-            lineage,
-            self.mixture.members,
-            classes=self._binary,
-            keyed=config.key is not None,
-            timed=config.time is not None,
-            with_members=config.predictions.members,
-        )
+        of_text = isinstance(config.task, NextToken)
+        self.passes: Passes = Texts(config, lineage) if of_text else Events(config, lineage)
 
     # --- the event's path -------------------------------------------------------------------------
 
@@ -62,29 +52,10 @@ class Learner:
         """
         block = self.schema.decode(records)
         self._count_bad(block, records, accepted)
-        answers = self._pass_through(block) if block.rows.size else None
-        outputs = self._answer(block, answers, records, partition)
+        good = self._predictions(block, records, partition) if block.rows.size else []
+        outputs = self._with_dead_letters(good, block, records, partition)
         self._digest.add(outputs)
         return outputs
-
-    def _pass_through(self, block: Block) -> Answers:
-        slots, fresh = self.keys.resolve(block.keys)
-        self._reserve()
-        back = self.judged.resolve(slots, fresh, block.label)
-        inputs = self.features.featurise(block, slots, fresh, back)
-        predictions = np.empty((slots.size, len(self.networks)))
-        for column, network in enumerate(self.networks):
-            out = network.advance(slots, fresh, back, inputs.x, inputs.target, inputs.unit)
-            predictions[:, column] = (
-                probability(out) if self._binary else inputs.location + inputs.scale * out
-            )
-        scored = self.mixture.score(slots, fresh, back, block.label, predictions)
-        self.labelled += int(np.count_nonzero(back >= 0))
-        return Answers(block.label, back, scored)
-
-    def _reserve(self) -> None:
-        for part_of_key in self._per_key():
-            part_of_key.reserve(len(self.keys))
 
     def _count_bad(self, block: Block, records: Sequence[Record], accepted: bool) -> None:
         if not block.rejects:
@@ -97,12 +68,17 @@ class Learner:
         example = f"offset {offset}: {last.reason} ({last.detail})"
         self._bad.count(bad.tolist(), example, accepted=accepted)
 
-    # --- what is published ------------------------------------------------------------------------
+    def _predictions(self, block: Block, records: Sequence[Record], partition: Partition) -> list[Output]:
+        good = [records[row] for row in block.rows.tolist()]
+        offsets = [record.offset for record in good]
+        values = self.passes.publish(block, offsets, partition, self.events + 1)
+        self.events += len(values)
+        keys = [key.encode() for key in block.keys] if self._keyed else [record.key for record in good]
+        return [Output("prediction", key, value, []) for key, value in zip(keys, values, strict=True)]
 
-    def _answer(
-        self, block: Block, answers: Answers | None, records: Sequence[Record], partition: Partition
+    def _with_dead_letters(
+        self, good: list[Output], block: Block, records: Sequence[Record], partition: Partition
     ) -> list[Output]:
-        good = self._predictions(block, answers, records, partition) if answers else []
         if not block.rejects:
             return good
         outputs: list[Output | None] = [None] * len(records)
@@ -114,18 +90,24 @@ class Learner:
             )
         return [output for output in outputs if output is not None]
 
-    def _predictions(
-        self, block: Block, answers: Answers, records: Sequence[Record], partition: Partition
-    ) -> list[Output]:
-        records = [records[row] for row in block.rows.tolist()]
-        offsets = [record.offset for record in records]
-        values = self._encoder.values(block, answers, offsets, partition, self.events + 1)
-        self.events += len(values)
-        keyed = self._config.key is not None
-        keys = [key.encode() for key in block.keys] if keyed else [record.key for record in records]
-        return [Output("prediction", key, value, []) for key, value in zip(keys, values, strict=True)]
-
     # --- what people look at ------------------------------------------------------------------------
+
+    @property
+    def labelled(self) -> int:
+        """Labels that judged a prediction."""
+        return self.passes.labelled
+
+    @property
+    def keys(self) -> Keys:
+        return self.passes.keys
+
+    @property
+    def networks(self) -> list[build.AnyNetwork]:
+        return self.passes.networks
+
+    @property
+    def mixture(self) -> Mixtures:
+        return self.passes.mixtures
 
     @property
     def members(self) -> list[str]:
@@ -135,7 +117,12 @@ class Learner:
     @property
     def bytes_per_key(self) -> int:
         """Memory that one key takes."""
-        return self.keys.bytes_per_key + sum(each.bytes_per_key for each in self._per_key())
+        return self.passes.bytes_per_key
+
+    @property
+    def bytes_of_pool(self) -> int:
+        """Memory for events that wait for labels by id, whatever the number of keys."""
+        return self.passes.bytes_of_pool
 
     @property
     def kernel_hash(self) -> str:
@@ -147,22 +134,19 @@ class Learner:
         return {network.name: network.window_now for network in self.networks}
 
     def counts(self) -> dict[str, int]:
-        """Since the lineage began: events, labels that judged a prediction, keys now and keys forgotten."""
+        """Since the lineage began: records that were good, labels that judged a prediction, keys now and keys
+        forgotten; and what became of labels, where they come by id or name their classes."""
         return {
             "events": self.events,
-            "labelled": self.labelled,
+            "labelled": self.passes.labelled,
             "keys": len(self.keys),
             "evicted_keys": self.keys.evicted,
+            **self.passes.counts(),
         }
 
     def warm_up(self) -> None:
         """Compile what events need, or load it from the cache; nothing is learned."""
-        self.judged.resolve(np.empty(0, np.int32), np.empty(0, np.bool_), np.empty(0))
-        probability(np.empty(0))
-        self.features.warm_up()
-        for network in self.networks:
-            network.warm_up()
-        self.mixture.warm_up()
+        self.passes.warm_up()
 
     # --- its state ----------------------------------------------------------------------------------
 
@@ -178,51 +162,33 @@ class Learner:
     def state(self) -> State:
         """Every array that the future depends on, by name; copies, safe to write while learning goes on."""
         own: State = {
-            "counts": np.array([self.events, self.labelled], np.int64),
+            "counts": np.array([self.events, self.passes.labelled], np.int64),
             "digest": np.frombuffer(self._digest.value, np.uint8).copy(),
         }
         state = nested("learner", own)
-        for name, holder in self._holders():
-            state |= nested(name, holder.state())
+        for name, part in self._parts().items():
+            state |= nested(name, part.state())
         return state
 
     def load(self, state: State) -> None:
         """Become what `state()` was taken from. Raises SnapshotError naming the array that does not fit."""
-        holders = self._holders()
-        known = ("learner", *(name for name, _ in holders))
-        if unknown := sorted(name for name in state if not name.startswith(tuple(f"{k}/" for k in known))):
+        parts = self._parts()
+        known = tuple(f"{name}/" for name in ("learner", *parts))
+        if unknown := sorted(name for name in state if not name.startswith(known)):
             raise SnapshotError(f"array {unknown[0]} is not expected")
         own = within("learner", state)
         name = "learner"
         try:
             expect(own, {"counts": (np.int64, (2,)), "digest": (np.uint8, (16,))})
-            for name, holder in holders:
-                holder.load(within(name, state))
+            for name, part in parts.items():
+                part.load(within(name, state))
         except SnapshotError as unfit:
             raise SnapshotError(f"{name}: {unfit}") from None
-        for name in self._rows_of_keys():
+        for name in self.passes.rows_of_keys():
             if len(state[name]) != len(self.keys):
                 raise SnapshotError(f"array {name} has {len(state[name])} rows for {len(self.keys)} keys")
-        self.events, self.labelled = own["counts"].tolist()
+        self.events, self.passes.labelled = own["counts"].tolist()
         self._digest.value = own["digest"].tobytes()
 
-    def _rows_of_keys(self) -> list[str]:
-        """Of each part that holds keys, an array with one row for each."""
-        networks = [f"networks/{index}/keys/steps" for index in range(len(self.networks))]
-        return ["judged/steps", "features/keys/steps", *networks, "mixture/mix/steps"]
-
-    def _per_key(self) -> list[build.PerKey]:
-        return [self.judged, self.features, *self.networks, self.mixture]
-
-    def _holders(self) -> list[tuple[str, build.Stateful]]:
-        networks: list[tuple[str, build.Stateful]] = [
-            (f"networks/{index}", network) for index, network in enumerate(self.networks)
-        ]
-        return [
-            ("bad_records", self._bad),
-            ("keys", self.keys),
-            ("judged", self.judged),
-            ("features", self.features),
-            *networks,
-            ("mixture", self.mixture),
-        ]
+    def _parts(self) -> dict[str, Stateful]:
+        return {"bad_records": self._bad, **self.passes.parts()}

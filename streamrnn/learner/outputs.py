@@ -1,17 +1,17 @@
 """What a learner publishes: prediction records, dead letters, and the digest that chains them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
 from itertools import count, repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from streamrnn.features import Block
-from streamrnn.learner.prepass import Floats, Slots
-from streamrnn.mixing import Scored
+from streamrnn.learner.forms import NOTHING, Answers, Form, TextAnswers, named
+from streamrnn.learner.prepass import Flags
 from streamrnn.types import Headers, Output, Partition, Record
 
 LONGEST_DEAD_LETTER = 65_536
@@ -24,14 +24,22 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-class Judgement(msgspec.Struct, frozen=True, gc=False):
-    """The prediction that this event's label has just judged."""
+Value = float | int | str | None
+"""A number, or the name of a class."""
+ByField = dict[str, float | None]
+"""Of a forecast of several fields."""
 
-    label: float
-    prediction: float
-    """For classes, the probability of class 1."""
-    losses: dict[str, float]
-    """Of the mix and of each member: absolute error, or log loss for classes."""
+
+class Judgement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The prediction that this record's label has just judged."""
+
+    label: Value | ByField
+    prediction: Value | ByField
+    """For classes 0 and 1, the probability of 1."""
+    losses: dict[str, float | dict[str, float]]
+    """Of the mix and each member: absolute error, or log loss of classes; by field if there are several."""
+    id: str | None = None
+    """Of the event, where labels come by id."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -39,25 +47,51 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     lineage: str
     event: int
-    """Events of the partition learned so far, this one included."""
+    """Records of the partition learned so far, this one included."""
     position: Position
-    """Of the event in the input."""
-    prediction: float | int
-    """In the label's unit; for classes the likelier one."""
+    """Of the record in the input."""
+    prediction: Value | ByField
+    """In the label's unit, for classes the likeliest one; null for a record that only brought a label."""
     key: str | None = None
     time: datetime | None = None
     """Event time."""
+    id: str | None = None
+    """The event's own, where labels come by id."""
+    interval: list[float | None] | dict[str, list[float | None]] | None = None
+    """Lowest and highest value, where an interval is asked for."""
+    quantiles: dict[str, float | dict[str, float]] | None = None
+    """By level, where the loss is a quantile's."""
     probabilities: dict[str, float] | None = None
-    members: dict[str, float | None] | None = None
+    """Of each class that is known by now."""
+    members: dict[str, Any] | None = None
+    """Each member's own prediction."""
+    surprise: float | None = None
+    """Between 0 and 1, how unusual the label was that has just judged: a share of s or so lies below s."""
     judged: Judgement | None = None
 
 
-class Answers(NamedTuple):
-    """What the passes found for the n good records of a block."""
+class TextJudgement(msgspec.Struct, frozen=True, gc=False):
+    """How well the text of this record was foreseen."""
 
-    label: Floats
-    back: Slots
-    scored: Scored
+    characters: int
+    """That were predicted before they were seen; bytes, if the vocabulary is bytes."""
+    bits_per_character: dict[str, float]
+    """Of the mix and of each member."""
+
+
+class TextPrediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One record of the predictions topic of a text, about the character that comes after it."""
+
+    lineage: str
+    event: int
+    position: Position
+    prediction: str | None
+    """The likeliest next character; null after an empty text."""
+    key: str | None = None
+    time: datetime | None = None
+    probabilities: dict[str, float] | None = None
+    """Of the five likeliest."""
+    judged: TextJudgement | None = None
 
 
 class Encoder:
@@ -69,62 +103,135 @@ class Encoder:
     def __init__(
         self,
         lineage: str,
-        members: Sequence[str],
+        form: Form,
+        fields: Sequence[str],
+        levels: Sequence[float] = (),
         *,
-        classes: bool,
         keyed: bool,
         timed: bool,
+        by_id: bool,
         with_members: bool,
     ) -> None:
+        """`fields`: those predicted; `levels`: of quantiles."""
         self._lineage = lineage
-        self._losses = _numbers_named(("mix", *members))
-        self._probabilities = _numbers_named(("0", "1")) if classes else None
-        self._members = _numbers_named(members) if with_members else None
-        self._keyed = keyed
-        self._timed = timed
+        self._form = form
+        self._by_field = named(fields) if len(fields) > 1 else None
+        self._levels = named([f"{level:g}" for level in levels])
+        self._keyed, self._timed, self._by_id = keyed, timed, by_id
+        self._with_members = with_members
 
     def values(
         self, block: Block, answers: Answers, offsets: Sequence[int], partition: Partition, first: int
     ) -> list[bytes]:
-        """The records' values (n,); `first` is the count of events with the block's first one."""
-        published = answers.scored.published
-        classes, members = self._probabilities, self._members
+        """The records' values (n,); `first` is the count of records with the block's first one."""
+        form = self._form
         predictions = map(
             Prediction,
             repeat(self._lineage),
             count(first),
             map(Position, repeat(partition.topic), repeat(partition.number), offsets),
-            ((published >= 0.5).astype(np.int64) if classes else published).tolist(),
-            block.keys if self._keyed else _NOTHING,
-            map(_event_time, block.time.tolist()) if self._timed else _NOTHING,
-            map(classes, (1.0 - published).tolist(), published.tolist()) if classes else _NOTHING,
-            map(members, *answers.scored.members.T.tolist()) if members else _NOTHING,
+            _where(answers.moves, form.predictions(answers)),
+            block.keys if self._keyed else NOTHING,
+            map(event_time, block.time.tolist()) if self._timed else NOTHING,
+            block.ids if self._by_id else NOTHING,
+            _where(answers.moves, self._intervals(answers)),
+            _where(answers.moves, self._quantiles(answers)),
+            _where(answers.moves, form.probabilities(answers)),
+            _where(answers.moves, form.members(answers)) if self._with_members else NOTHING,
+            NOTHING if answers.surprise is None else map(_number, answers.surprise.tolist()),
+            self._judgements(block, answers),
+        )
+        return encode_lines(list(predictions))
+
+    def _intervals(self, answers: Answers) -> Iterable[Any]:
+        if not answers.bounds:
+            return NOTHING
+        return self._of_fields(np.stack(bounds, axis=1).tolist() for bounds in answers.bounds)
+
+    def _quantiles(self, answers: Answers) -> Iterable[Any]:
+        if answers.quantiles is None:
+            return NOTHING
+        fields = answers.quantiles.swapaxes(0, 1)
+        return self._of_fields(map(self._levels, *values.T.tolist()) for values in fields)
+
+    def _of_fields(self, columns: Iterable[Iterable[Any]]) -> Iterable[Any]:
+        return next(iter(columns)) if self._by_field is None else map(self._by_field, *columns)
+
+    def _judgements(self, block: Block, answers: Answers) -> Iterable[Judgement | None]:
+        form = self._form
+        judged = np.logical_or.reduce([scored.judged for scored in answers.scored])
+        if not judged.any():
+            return NOTHING
+        ids = block.label_of if self._by_id else NOTHING
+        judgements = map(Judgement, form.labels(answers), form.judged(answers), form.losses(answers), ids)
+        return _where(judged, judgements)
+
+
+LIKELIEST = 5
+"""Characters whose probabilities are published."""
+
+
+class TextEncoder:
+    """Turns the answers to a block of texts into prediction records."""
+
+    def __init__(
+        self, lineage: str, characters: Sequence[str], members: Sequence[str], *, keyed: bool, timed: bool
+    ) -> None:
+        self._lineage = lineage
+        self._characters = characters
+        self._bits = named(("mix", *members))
+        self._keyed, self._timed = keyed, timed
+
+    def values(
+        self, block: Block, answers: TextAnswers, offsets: Sequence[int], partition: Partition, first: int
+    ) -> list[bytes]:
+        """The records' values (n,); `first` is the count of records with the block's first one."""
+        likeliest = np.argsort(-answers.published, axis=1, kind="stable")[:, :LIKELIEST]
+        chances = np.take_along_axis(answers.published, likeliest, axis=1)
+        known = ~np.isnan(chances[:, 0])
+        tops = [self._named(*pair) for pair in zip(likeliest.tolist(), chances.tolist(), strict=True)]
+        predictions = map(
+            TextPrediction,
+            repeat(self._lineage),
+            count(first),
+            map(Position, repeat(partition.topic), repeat(partition.number), offsets),
+            _where(known, [next(iter(top)) for top in tops]),
+            block.keys if self._keyed else NOTHING,
+            map(event_time, block.time.tolist()) if self._timed else NOTHING,
+            _where(known, tops),
             self._judgements(answers),
         )
-        lines: bytes = _encoder.encode_lines(list(predictions))
-        return lines.splitlines()
+        return encode_lines(list(predictions))
 
-    def _judgements(self, answers: Answers) -> list[Judgement | None]:
-        scored = answers.scored
-        losses = map(self._losses, *scored.losses.T.tolist())
-        judgements = map(Judgement, answers.label.tolist(), scored.judged_published.tolist(), losses)
-        return [
-            judgement if back >= 0 else None
-            for judgement, back in zip(judgements, answers.back.tolist(), strict=True)
-        ]
+    def _named(self, tokens: Sequence[int], chances: Sequence[float]) -> dict[str, float]:
+        return {self._characters[token]: chance for token, chance in zip(tokens, chances, strict=True)}
+
+    def _judgements(self, answers: TextAnswers) -> Iterable[TextJudgement | None]:
+        judged = answers.judged > 0
+        bits = answers.losses / (np.maximum(answers.judged, 1) * np.log(2.0))[:, np.newaxis]
+        return _where(judged, map(TextJudgement, answers.judged.tolist(), map(self._bits, *bits.T.tolist())))
+
+
+def _where(wanted: Flags, column: Iterable[Any]) -> Iterable[Any]:
+    """The column, with None where it is not wanted."""
+    if column is NOTHING or wanted.all():
+        return column
+    return [value if keep else None for keep, value in zip(wanted.tolist(), column, strict=True)]
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value
 
 
 _encoder = msgspec.json.Encoder()
-_NOTHING = repeat(None)
 
 
-def _numbers_named(names: Sequence[str]) -> Any:
-    """A type that is written like a dictionary of these names, and made several times as fast."""
-    attributes = {f"n{i}": name for i, name in enumerate(names)}
-    return msgspec.defstruct("Numbers", [(a, float) for a in attributes], rename=attributes, gc=False)
+def encode_lines(records: Sequence[msgspec.Struct]) -> list[bytes]:
+    lines: bytes = _encoder.encode_lines(records)
+    return lines.splitlines()
 
 
-def _event_time(seconds: float) -> datetime:
+def event_time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -166,6 +273,7 @@ def dead_letter(record: Record, partition: Partition, reason: str, detail: str) 
 
 def json_schema() -> str:
     """JSON Schema (2020-12) of a prediction record, the text of `docs/prediction.schema.json`."""
+    kinds, parts = msgspec.json.schema_components([Prediction, TextPrediction], ref_template="#/$defs/{name}")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Prediction"}
-    schema = msgspec.json.encode(head | msgspec.json.schema(Prediction))
+    schema = msgspec.json.encode(head | {"anyOf": list(kinds), "$defs": parts})
     return msgspec.json.format(schema, indent=2).decode() + "\n"

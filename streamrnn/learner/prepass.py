@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamrnn.arrays import State, Steps, expect, grown, nested, within
 from streamrnn.features import Block, Keys
-from streamrnn.learner.waiting import Pool
+from streamrnn.learner.waiting import OUTCOMES, Pool
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.int32]
@@ -27,6 +27,10 @@ class Course(Protocol):
 
     def resolve(self, block: Block, keys: Keys, known: Flags) -> Steps:
         """`known` (n,): the event has a label."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """What became of labels, where that is a question."""
         ...
 
     def state(self) -> State: ...
@@ -61,6 +65,9 @@ class Ahead:
         _follow(self._steps, slots, fresh, known, self._horizon, back, keep, judge)
         return Steps(slots, fresh, np.ones(slots.size, np.bool_), back, keep, judge)
 
+    def counts(self) -> dict[str, int]:
+        return {}
+
     def state(self) -> State:
         return {"steps": self._steps[: self._used].copy()}
 
@@ -92,6 +99,10 @@ class ById:
         waiting = self.pool.resolve(block.keys, block.time.tolist(), block.ids, brought, slots, fresh)
         none = np.full(len(block), -1, np.int32)
         return Steps(waiting.slots, fresh, moves, none, waiting.keep, waiting.judge)
+
+    def counts(self) -> dict[str, int]:
+        labels = {f"labels_{name}": int(n) for name, n in zip(OUTCOMES, self.pool.counts, strict=True)}
+        return {**labels, "events_given_up": self.pool.given_up, "events_waiting": len(self.pool)}
 
     def state(self) -> State:
         return nested("pool", self.pool.state())

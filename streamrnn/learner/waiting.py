@@ -175,7 +175,8 @@ class Pool:
         gone = _pairs("gone", state)
         times = state["times"].tolist()
         self._waiting = OrderedDict(
-            (event, _Event(*place, time)) for event, place, time in zip(waiting, places, times, strict=True)
+            (event, _Event(row, slot, life, time))
+            for event, (row, slot, life), time in zip(waiting, places, times, strict=True)
         )
         self._free = state["free"].tolist()
         self._gone = OrderedDict(zip(gone, state["outcomes"].tolist(), strict=True))

@@ -58,7 +58,10 @@ class Readings:
         self.latest[prediction.key or ""] = prediction
         if prediction.judged is not None and prediction.time is not None:
             week = int(prediction.time.timestamp()) // WEEK_SECONDS
-            self._judge(prediction.key or "", week, prediction.judged.losses)
+            losses = {
+                name: loss for name, loss in prediction.judged.losses.items() if isinstance(loss, float)
+            }
+            self._judge(prediction.key or "", week, losses)
 
     @property
     def count(self) -> int:

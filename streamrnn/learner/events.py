@@ -1,0 +1,105 @@
+"""The passes over a block of events, each of which is one step of its key."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamrnn.config.models import Config
+from streamrnn.features import Block, Classes, Inputs, Target
+from streamrnn.learner import answers as a
+from streamrnn.learner import build
+from streamrnn.learner.build import PerKey, Stateful
+from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Number, Numbers
+from streamrnn.learner.outputs import Encoder
+from streamrnn.learner.passes import Passes
+from streamrnn.learner.prepass import Flags
+from streamrnn.types import Partition
+
+
+class Events(Passes):
+    """Features, networks, mix, and what is told beside the prediction."""
+
+    def __init__(self, config: Config, lineage: str) -> None:
+        goal = build.target(config.task)
+        self.classes = Classes(goal.classes, goal.bound) if goal.kind == "classes" else None
+        self.features = build.features(config)
+        super().__init__(config, build.course(config.task), self.features.inputs)
+        self._loss, self._levels = build.loss(config.task)
+        self._encoder = Encoder(
+            lineage,
+            _form(goal, self.classes, self.mixtures.members),
+            goal.labels,
+            self._levels,
+            keyed=config.key is not None,
+            timed=config.time is not None,
+            by_id=goal.by_id,
+            with_members=config.predictions.members,
+        )
+
+    def parts(self) -> dict[str, Stateful]:
+        classes = {} if self.classes is None else {"classes": self.classes}
+        return {**super().parts(), "features": self.features, **classes}
+
+    def per_key(self) -> list[PerKey]:
+        return [self.features, *super().per_key()]
+
+    def rows_of_keys(self) -> list[str]:
+        return ["features/keys/steps", *super().rows_of_keys()]
+
+    def counts(self) -> dict[str, int]:
+        labels = self.course.counts()
+        return labels if self.classes is None else {**labels, "labels_beyond": self.classes.beyond}
+
+    # --- the event's path -------------------------------------------------------------------------
+
+    def publish(self, block: Block, offsets: Sequence[int], partition: Partition, first: int) -> list[bytes]:
+        return self._encoder.values(block, self.answer(block), offsets, partition, first)
+
+    def answer(self, block: Block) -> Answers:
+        label = self._label(block)
+        known: Flags = np.asarray(np.isfinite(label).any(axis=0))
+        steps = self.course.resolve(block, self.keys, known)
+        self.reserve()
+        inputs = self.features.featurise(block, steps, label)
+        outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
+        scored = self.mixtures.score(steps, label, self._answers(outs, inputs))
+        self.labelled += int(np.count_nonzero((steps.back >= 0) | (steps.judge >= 0)))
+        return Answers(label, steps.moves, scored)
+
+    def _label(self, block: Block) -> Floats:
+        """(w, n) numbers, or (1, n) indices of classes; NaN: not known."""
+        return block.label if self.classes is None else self.classes.resolve(block.classes)[np.newaxis]
+
+    def _answers(self, outs: list[Floats], inputs: Inputs) -> Floats:
+        """(n, N, w) numbers or (n, N, C) probabilities."""
+        match self._loss:
+            case "logistic":
+                return a.two_classes(outs)
+            case "softmax":
+                return a.classes(outs)
+            case "poisson":
+                return a.counts(outs, inputs)
+            case "quantile":
+                return a.quantiles(outs, inputs, len(self._levels))[..., self._middle]
+            case _:
+                return a.numbers(outs, inputs)
+
+    @property
+    def _middle(self) -> int:
+        """The level that is the prediction."""
+        return int(np.argmin(np.abs(np.array(self._levels) - 0.5)))
+
+    def warm_up(self) -> None:
+        self.features.warm_up()
+        for network in self.networks:
+            network.warm_up()
+        self.mixtures.warm_up()
+        fields = np.empty((0, self.mixtures.width))
+        none = Inputs(np.empty((0, self.features.inputs)), fields, fields, fields, fields)
+        self._answers([np.empty((0, network.outputs)) for network in self.networks], none)
+
+
+def _form(goal: Target, classes: Classes | None, members: Sequence[str]) -> Form:
+    if classes is not None:
+        return Binary(members) if goal.binary else Class(classes, members)
+    return Number(members) if len(goal.labels) == 1 else Numbers(goal.labels, members)

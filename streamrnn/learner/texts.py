@@ -1,0 +1,103 @@
+"""The passes over texts: every character of a record is a step of its key, and predicts the one after it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from streamrnn.config.models import Config, NextToken
+from streamrnn.features import Block, Tokens, Vocabulary
+from streamrnn.learner import answers as a
+from streamrnn.learner.forms import Floats, TextAnswers
+from streamrnn.learner.outputs import TextEncoder
+from streamrnn.learner.passes import Passes
+from streamrnn.learner.prepass import Ahead, Flags, Slots
+from streamrnn.types import Partition
+
+SLICE = 2048
+"""Steps that are held in memory at once; their results do not depend on it."""
+
+
+class Texts(Passes):
+    """Tokens, networks and mix."""
+
+    def __init__(self, config: Config, lineage: str) -> None:
+        assert isinstance(config.task, NextToken)
+        text = None if config.task.vocabulary == "bytes" else config.task.vocabulary
+        self.vocabulary = Vocabulary(text)
+        self._tokens = Tokens(self.vocabulary, config.task.next_token)
+        self._ahead = Ahead(1)
+        super().__init__(config, self._ahead, self._tokens.inputs)
+        self._encoder = TextEncoder(
+            lineage,
+            self.vocabulary.names,
+            self.mixtures.members,
+            keyed=config.key is not None,
+            timed=config.time is not None,
+        )
+
+    def publish(self, block: Block, offsets: Sequence[int], partition: Partition, first: int) -> list[bytes]:
+        return self._encoder.values(block, self.answer(block), offsets, partition, first)
+
+    def answer(self, block: Block) -> TextAnswers:
+        tokens, lengths = self.vocabulary.encode(block.texts)
+        found = self._blank(len(block))
+        slots, fresh = self._slots(block, lengths)
+        self.reserve()
+        owner = np.repeat(np.arange(len(block)), lengths)
+        for begin in range(0, tokens.size, SLICE):
+            part = slice(begin, begin + SLICE)
+            self._learn(tokens[part], slots[part], fresh[part], owner[part], found)
+        self.labelled += int(found.judged.sum())
+        return found
+
+    def _blank(self, n: int) -> TextAnswers:
+        columns = 1 + len(self.mixtures.members)
+        return TextAnswers(
+            np.full((n, self.vocabulary.width), np.nan), np.zeros(n, np.int64), np.zeros((n, columns))
+        )
+
+    def _slots(self, block: Block, lengths: NDArray[np.int64]) -> tuple[Slots, Flags]:
+        """Of every token; an empty text does not touch its key."""
+        full = lengths > 0
+        keys = [key for key, has in zip(block.keys, full.tolist(), strict=True) if has]
+        slots, begins = self.keys.resolve(keys)
+        fresh = np.zeros(int(lengths.sum()), np.bool_)
+        fresh[np.cumsum(lengths[full]) - lengths[full]] = begins
+        return np.repeat(slots, lengths[full]), fresh
+
+    def _learn(
+        self,
+        tokens: NDArray[np.int32],
+        slots: Slots,
+        fresh: Flags,
+        owner: NDArray[np.int64],
+        found: TextAnswers,
+    ) -> None:
+        """One slice; `owner` is the record that each token belongs to."""
+        steps = self._ahead.follow(slots, fresh, np.ones(tokens.size, np.bool_), len(self.keys))
+        target = np.where(steps.judge >= 0, tokens, np.nan)[:, np.newaxis]
+        x, unit = self._tokens.featurise(tokens), np.ones((tokens.size, 1))
+        outs = [network.advance(steps, x, target, unit) for network in self.networks]
+        [scored] = self.mixtures.score(steps, tokens[np.newaxis].astype(np.float64), a.classes(outs))
+        _sum_up(owner, scored.judged, scored.losses, found.judged, found.losses)
+        last = np.flatnonzero(np.diff(owner, append=-1))  # of each record in this slice
+        found.published[owner[last]] = scored.published[last]
+
+    def warm_up(self) -> None:
+        """Compile what texts need, or load it from the cache; nothing is learned."""
+        none, never = np.empty(0, np.int32), np.empty(0, np.bool_)
+        self._learn(none, none, never, np.empty(0, np.int64), self._blank(0))
+
+
+@njit(cache=True, error_model="numpy")
+def _sum_up(
+    owner: NDArray[np.int64], known: Flags, losses: Floats, judged: NDArray[np.int64], sums: Floats
+) -> None:
+    """Add the losses (T, 1 + M) of judged tokens to their records, in order."""
+    for t in range(owner.size):
+        if known[t]:
+            judged[owner[t]] += 1
+            for j in range(losses.shape[1]):
+                sums[owner[t], j] += losses[t, j]

@@ -8,18 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.arrays import State, Steps, expect, nested, within
 from streamrnn.errors import ConfigError
-from streamrnn.mixing.baselines import Baselines, ClassBaselines, NumberBaselines
+from streamrnn.mixing.baselines import Baselines, ClassBaselines, NumberBaselines, TokenBaselines
 from streamrnn.mixing.mix import Mix
-from streamrnn.mixing.scores import ClassScores, NumberScores, Quality, Scores
+from streamrnn.mixing.scores import ClassScores, NumberScores, Quality, Scores, TokenScores
 from streamrnn.mixing.table import Array, Floats, Ints, Part
 
-Kind = Literal["number", "classes"]
+Kind = Literal["number", "classes", "tokens"]
 
 
 class Scored(NamedTuple):
     """What a block of n events got: predictions, and the verdict on those that its labels judge.
 
-    Classes have a last axis more, (…, C): probabilities. Rows of events that make no step are NaN.
+    Classes and tokens have a last axis more, (…, C): probabilities. Rows of events that make no step are NaN.
     """
 
     published: Floats
@@ -39,8 +39,8 @@ class Scored(NamedTuple):
 class Mixture:
     """Predicts for each event from its networks' predictions and naive rules, and keeps score.
 
-    Numbers are in the user's units, classes are probabilities. `members` names the networks, then the
-    baselines. `enabled=False` publishes the first network alone; every member is still scored.
+    Numbers are in the user's units, classes and tokens are probabilities. `members` names the networks,
+    then the baselines. `enabled=False` publishes the first network alone; every member is still scored.
     """
 
     def __init__(
@@ -53,11 +53,17 @@ class Mixture:
         enabled: bool = True,
         classes: int = 0,
     ) -> None:
-        """`classes`: C, of kind "classes" alone."""
+        """`classes`: C, the size of the vocabulary for tokens, 0 for numbers.
+
+        The label of a step is with tokens the token that it took in, known one step after its prediction:
+        their horizon is 1.
+        """
         if (kind == "number") != (classes == 0):
             raise ValueError(f"kind: {kind} does not go with classes: {classes}")
         if kind == "classes" and (horizon or season):
             raise ValueError("classes have neither a horizon nor a season")
+        if kind == "tokens" and (horizon != 1 or season):
+            raise ValueError("tokens have a horizon of 1 and no season")
         self._networks = len(networks)
         self._width = classes or 1
         self._is_number = kind == "number"
@@ -126,9 +132,9 @@ class Mixture:
         """By "mix" and each member's name.
 
         Numbers: count, mae, rmse, r2. Classes: count, accuracy, log_loss, macro_f1, balanced_accuracy,
-        kappa, kappa_temporal; two classes also roc_auc and base_rate, the share of class 1. All: recent
-        (mae or log_loss, half of it from the last 1000 judged events) and skill (1 − error / error of the
-        best baseline).
+        kappa, kappa_temporal; two classes also roc_auc and base_rate, the share of class 1. Tokens: count,
+        accuracy, bits_per_character. All: recent (mae, log_loss or bits_per_character, half of it from the
+        last 1000 judged events) and skill (1 − error / error of the best baseline).
         """
         return self._named(self._scores.quality())
 
@@ -147,7 +153,7 @@ class Mixture:
     def confusion(self) -> dict[str, Ints]:
         """By "mix" and each member's name (C, C): judged events by label and by class said.
 
-        Empty for numbers and for more than 64 classes.
+        Empty for numbers, for tokens, and for more than 64 classes.
         """
         matrices = self._scores.confusion()
         return {} if matrices is None else dict(zip(["mix", *self.members], matrices, strict=True))
@@ -181,11 +187,23 @@ class Mixture:
 
 
 def _baselines(kind: Kind, horizon: int, season: int | None, classes: int) -> Baselines:
-    return NumberBaselines(horizon, season) if kind == "number" else ClassBaselines(classes)
+    match kind:
+        case "number":
+            return NumberBaselines(horizon, season)
+        case "classes":
+            return ClassBaselines(classes)
+        case "tokens":
+            return TokenBaselines(classes)
 
 
 def _scores(kind: Kind, columns: int, classes: int) -> Scores:
-    return NumberScores(columns) if kind == "number" else ClassScores(columns, classes)
+    match kind:
+        case "number":
+            return NumberScores(columns)
+        case "classes":
+            return ClassScores(columns, classes)
+        case "tokens":
+            return TokenScores(columns)
 
 
 def _length(state: Mapping[str, Array], name: str) -> int:

@@ -14,6 +14,7 @@ class Key:
         self.labels = []  # in the order in which they came
         self.series = []  # of each step its label, or the last one that had come, or None
         self.deviations = []
+        self.context = ()  # the last tokens, unless an unknown one came after them
         self.started = None  # the step of the first label
         self.squares = []
         self.weights = usual.copy()
@@ -35,14 +36,15 @@ def usually(past):
 class NaiveMixture:
     def __init__(self, *, kind, networks, horizon=0, season=None, enabled=True, classes=0):
         self.networks, self.horizon, self.season, self.classes = networks, horizon, season, classes
-        self.enabled = enabled
-        baselines = 2 if kind == "classes" or season is None else 4
+        self.enabled, self.tokens = enabled, kind == "tokens"
+        baselines = 2 if season is None else 4
         self.size = networks + baselines
         self.past = [(np.full(self.size, 1 / self.size) if enabled else np.eye(self.size)[0], 0.0)]
         self.keys = {}
         self.waiting = {}
         self.labels = []  # of the whole stream
         self.pairs = []  # of the whole stream: did the label repeat the key's previous one?
+        self.contexts = []  # of the whole stream: tokens, each with those before it in its key
 
     def score(self, stream):
         rows = [self.event(*row) for row in zip(*stream.steps, stream.label, stream.answers, strict=True)]
@@ -76,7 +78,11 @@ class NaiveMixture:
     def learn(self, key, y, own):
         """`own`: it is the label of the key's present step."""
         step = len(key.series)
-        if not np.isnan(y):
+        if np.isnan(y):
+            key.context = ()
+        else:
+            self.contexts.append((key.context, int(y)))
+            key.context = (*key.context, int(y))[-2:]
             if key.labels:
                 self.pairs.append(key.labels[-1] == y)
             key.started = step if key.started is None else key.started
@@ -97,7 +103,8 @@ class NaiveMixture:
     def members(self, key, said):
         if self.classes:
             usable = [np.isfinite(p).all() and p.min() >= 0 and abs(p.sum() - 1) <= 1e-6 for p in said]
-            spare, baselines = np.full(self.classes, 1 / self.classes), self.frequencies(key)
+            spare = np.full(self.classes, 1 / self.classes)
+            baselines = self.after(key.context) if self.tokens else self.frequencies(key)
         else:
             usable, baselines = np.isfinite(said), self.numbers(key)
             spare = baselines[0]
@@ -136,6 +143,24 @@ class NaiveMixture:
         repeat = (sum(repeats) + 2 * (sum(self.pairs) + 0.5) / (len(self.pairs) + 1)) / (len(repeats) + 2)
         same = each == key.labels[-1]
         return [np.where(same, repeat, (1 - repeat) * majority / majority[~same].sum()), majority]
+
+    def after(self, context):
+        """Order 0 and order 2 by PPM's method D, interpolated."""
+        orders = [np.full(self.classes, 1 / self.classes)]
+        for length in range(len(context) + 1):
+            end = context[len(context) - length :]
+            came = [
+                y
+                for before, y in self.contexts
+                if before[len(before) - length :] == end and len(before) >= length
+            ]
+            counts = np.bincount(came, minlength=self.classes)
+            if came:
+                left = np.maximum(counts - 0.5, 0) + 0.5 * np.count_nonzero(counts) * orders[-1]
+                orders.append(left / len(came))
+            else:
+                orders.append(orders[-1])
+        return [orders[1], orders[-1]]
 
     def judge(self, key, y, judged):
         if self.classes:

@@ -1,9 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from river import stats
 
-from streamrnn.mixing.baselines import ClassBaselines, NumberBaselines
-from tests.mixing.streams import steps_of
+from streamrnn.mixing.baselines import ClassBaselines, NumberBaselines, TokenBaselines
+from streamrnn.mixing.baselines.tokens import LIMIT, SETS, WAYS
+from tests.mixing.streams import Stream, one_key, steps_of
 
 nan = float("nan")
 
@@ -113,3 +116,65 @@ def test_a_fresh_key_leans_on_the_streams_frequencies():
     said = predictions(ClassBaselines(2), label, slots, fresh, width=2)
     assert said["majority"][98][1] == pytest.approx(98.5 / 99, rel=1e-12)
     assert said["last_label"][98] == said["majority"][98]
+
+
+def test_tokens_are_as_frequent_as_they_were_after_the_same_two():
+    said = predictions(TokenBaselines(3), [0, 1, 0, 1, 2, 0, 1], width=3)
+    # 0 came 3 times of 7, 1 too, 2 once: (c − 1/2 + 3/2 · 1/3) / 7
+    assert said["order0"][-1] == pytest.approx([3 / 7, 3 / 7, 1 / 7], rel=1e-12)
+    # after 1: 0 and 2, once each, (c − 1/2 + 2/2 p) / 2; after 0, 1 the same two again
+    order1 = (np.array([0.5, 0, 0.5]) + np.array(said["order0"][-1])) / 2
+    order2 = (np.array([0.5, 0, 0.5]) + order1) / 2
+    assert said["order2"][-1] == pytest.approx(order2, rel=1e-12)
+
+
+def test_a_new_key_has_no_context_but_everyones_counts():
+    label, slots = [0, 1, 0, 1, 0], [0, 0, 0, 0, 1]
+    fresh = [True, False, False, False, True]
+    said = predictions(TokenBaselines(2), label, slots, fresh, width=2)
+    # its first token is 0, after which always 1 came
+    assert said["order2"][-1][1] == pytest.approx((1.5 + 0.5 * said["order0"][-1][1]) / 2, rel=1e-12)
+
+
+def after(label, vocabulary):
+    """The rules of tokens after a long text, and their last answers (500, 2, V)."""
+    baselines = TokenBaselines(vocabulary)
+    baselines.reserve(1, 0)
+    stream = Stream(one_key(label), label.astype(float), np.empty((len(label), 0)))
+    answers = np.empty((500, 2, vocabulary))
+    for start in range(0, len(label), 500):
+        part = stream.cut(start, start + 500)
+        baselines.predict(part.steps, part.label, answers, 0)
+    return baselines, answers
+
+
+def assert_counts_are_sound(stream):
+    np.testing.assert_array_equal(stream.total, stream.counts.sum(axis=1, dtype=np.int64))
+    np.testing.assert_array_equal(stream.distinct, (stream.counts > 0).sum(axis=1))
+
+
+def test_more_contexts_than_rows_stay_bounded_and_the_frequent_ones_stay():
+    label = np.random.default_rng(0).integers(0, 256, (5000, 8))
+    label[1000:, :4] = [65, 66, 67, 68]
+    baselines, answers = after(label.ravel(), 256)
+    assert_counts_are_sound(baselines.stream)
+    assert len(baselines.stream.holder) == WAYS * SETS
+    assert (baselines.stream.holder > 0).mean() > 0.9
+    np.testing.assert_allclose(answers.sum(axis=2), 1, rtol=1e-9)
+    after_two = label.ravel()[-500:] == 66
+    assert answers[after_two, 1, 67].mean() > 0.9  # 65, 66 is always followed by 67
+
+
+def test_every_context_of_a_small_vocabulary_has_a_row_of_its_own():
+    label = np.random.default_rng(1).integers(0, 63, 40_000)
+    stream = after(label, 63)[0].stream
+    assert (stream.holder > 0).sum() == len(set(pairwise(label[:-1].tolist())))
+    assert stream.total[64:].sum() == len(label) - 2  # nothing was ever halved
+
+
+def test_counts_are_halved_before_they_overflow():
+    baselines = TokenBaselines(2)
+    said = predictions(baselines, np.zeros(LIMIT + 10), width=2)
+    assert_counts_are_sound(baselines.stream)
+    assert baselines.stream.total[0] == LIMIT // 2 + 10
+    assert min(p[0] for p in said["order0"][1:]) >= 0.75

@@ -17,6 +17,7 @@ TASKS = {
     "forecast-season-is-horizon": {"kind": "number", "horizon": 3, "season": 3},
     "two-classes": {"kind": "classes", "classes": 2},
     "classes": {"kind": "classes", "classes": 5},
+    "tokens": {"kind": "tokens", "classes": 5, "horizon": 1},
     "classes-by-id": {"kind": "classes", "classes": 5},
 }
 every_task = pytest.mark.parametrize("name", TASKS)
@@ -189,7 +190,7 @@ def test_a_label_that_judges_nothing_teaches_nothing_unless_it_is_a_forecasts(na
     )
     one, two = mixture(name), mixture(name)
     one.score(silent, stream.label, stream.answers)
-    two.score(silent, np.where(moves, 7.0, stream.label), stream.answers)
+    two.score(silent, np.where(moves, 1.0, stream.label), stream.answers)
     same = bits(one.state().values()) == bits(two.state().values())
     assert same == ("horizon" not in TASKS[name])
 
@@ -343,6 +344,8 @@ def test_what_cannot_be_is_refused():
         Mixture(kind="classes", classes=2, networks=["a"], horizon=1)
     with pytest.raises(ValueError, match="does not go with classes: 0"):
         Mixture(kind="classes", networks=["a"])
+    with pytest.raises(ValueError, match="tokens have a horizon of 1"):
+        Mixture(kind="tokens", classes=2, networks=["a"])
     with pytest.raises(ValueError, match="must be a network"):
         Mixture(kind="number", networks=[], enabled=False)
 
@@ -366,4 +369,5 @@ def test_the_confusion_of_each_column_adds_up_to_its_accuracy():
         assert matrix.sum() == quality["count"]
         assert np.trace(matrix) / matrix.sum() == quality["accuracy"]
     assert mixture("regression").confusion() == {}
+    assert mixture("tokens").confusion() == {}
     assert Mixture(kind="classes", classes=65, networks=[]).confusion() == {}

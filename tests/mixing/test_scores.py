@@ -3,7 +3,7 @@ import pytest
 from river import metrics
 
 from streamrnn.arrays import Steps
-from streamrnn.mixing.scores import ClassScores, NumberScores
+from streamrnn.mixing.scores import ClassScores, NumberScores, TokenScores
 from streamrnn.mixing.scores.classes import RECENT, THRESHOLDS
 from tests.mixing.streams import one_key, steps_of
 
@@ -89,11 +89,17 @@ def river_classes(label, judged):
     return values | ({"roc_auc": area.get()} if judged.shape[1] == 2 else {})
 
 
+def river_tokens(label, judged):
+    values = river_classes(label, judged)
+    return {"accuracy": values["accuracy"], "bits_per_character": values["log_loss"] / np.log(2)}
+
+
 FAMILIES = [
     pytest.param(NumberScores, numbers, river_numbers, id="numbers"),
     pytest.param(lambda columns: ClassScores(columns, 2), two, river_classes, id="two-classes"),
     pytest.param(lambda columns: ClassScores(columns, 6), many, river_classes, id="classes"),
     pytest.param(lambda columns: ClassScores(columns, 70), crowded, river_classes, id="many-classes"),
+    pytest.param(TokenScores, many, river_tokens, id="tokens"),
 ]
 
 
@@ -127,7 +133,8 @@ def test_recent_is_the_weighted_mean_that_halves_every_1000(family, data, oracle
     seen = losses[~np.isnan(losses[:, 0])]
     expected = np.average(seen, axis=0, weights=RECENT ** np.arange(len(seen))[::-1])
     assert pytest.approx(0.5, rel=1e-12) == RECENT**1000
-    np.testing.assert_allclose([column["recent"] for column in quality], expected, rtol=1e-12)
+    unit = np.log(2) if "bits_per_character" in quality[0] else 1.0
+    np.testing.assert_allclose([column["recent"] * unit for column in quality], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("family", "data", "oracle"), FAMILIES)

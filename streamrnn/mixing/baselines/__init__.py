@@ -3,3 +3,4 @@
 from streamrnn.mixing.baselines.base import Baselines as Baselines
 from streamrnn.mixing.baselines.classes import ClassBaselines as ClassBaselines
 from streamrnn.mixing.baselines.numbers import NumberBaselines as NumberBaselines
+from streamrnn.mixing.baselines.tokens import TokenBaselines as TokenBaselines

@@ -26,7 +26,7 @@ class Passes(ABC):
 
     @abstractmethod
     def publish(self, block: Block, offsets: Sequence[int], partition: Partition, first: int) -> list[bytes]:
-        """Predict and learn n records: values to publish (n,); the block begins with record number `first`."""
+        """Predict and learn n records: values to publish (n,); the block begins with record `first`."""
 
     @abstractmethod
     def warm_up(self) -> None:

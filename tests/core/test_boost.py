@@ -1,0 +1,135 @@
+"""The reaction to drift: what fires it, how long it lasts, and that cuts do not show."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamrnn.core import boost
+from streamrnn.core.boost import Boost
+
+EVENTS = 20_000
+
+
+def fed(one: Boost, errors, cuts=()) -> list[int]:
+    """Feeds the errors of labelled events as a network does; how many had come when it fired."""
+    fired, total, begin = [], 0.0, 0
+    ends = sorted({*cuts, len(errors)})
+    while begin < len(errors):
+        end = min(begin + one.due_in, next(cut for cut in ends if cut > begin))
+        drifts, total = one.drifts, total + float(np.cumsum(errors[begin:end])[-1])
+        if one.learned(end - begin, total):
+            total = 0.0
+        fired += [end] * (one.drifts - drifts)
+        begin = end
+    return fired
+
+
+def errors(seed: int, kind: str = "normal"):
+    """Absolute errors of a stationary stream."""
+    random = np.random.default_rng(seed)
+    if kind == "clicks":  # of a rare class: a few large losses among small ones
+        return np.where(random.random(EVENTS) < 0.05, 3.0, 0.05) * random.random(EVENTS)
+    return np.abs(
+        {"normal": random.standard_normal, "heavy": lambda n: random.standard_t(3, n)}[kind](EVENTS)
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("at", [1500, 10_020])
+def test_a_jump_of_the_error_is_detected_once_and_within_five_stretches(seed, at):
+    one, jumping = Boost(), errors(seed)
+    jumping[at:] *= 3
+    (fired,) = fed(one, jumping)
+    assert at < fired <= at + 5 * one.every
+    assert one.drifts == 1
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy", "clicks"])
+def test_no_stationary_stream_of_twenty_fires(kind):
+    assert [fed(Boost(), errors(seed, kind)) for seed in range(20)] == [[]] * 20
+
+
+def test_an_error_that_falls_is_no_drift_and_a_later_rise_is():
+    falling = errors(0) * np.repeat([*np.geomspace(10, 1, 50), *np.ones(50)], EVENTS // 100)
+    falling[15_000:] *= 4
+    (fired,) = fed(Boost(), falling)
+    assert 15_000 < fired <= 15_000 + 5 * 50
+
+
+def test_one_bad_stretch_is_no_drift():
+    bad = errors(0)
+    bad[5000:5050] = 1e9
+    assert fed(Boost(), bad) == []
+
+
+def test_every_drift_counts():
+    steps = errors(0) * np.repeat([1.0, 4.0, 16.0, 64.0], EVENTS // 4)
+    one = Boost()
+    assert len(fed(one, steps)) == one.drifts == 3
+
+
+@pytest.mark.parametrize(("usual", "risen"), [(0.0, 0.5), (1.0, 1.1)])
+def test_an_error_that_never_varied_may_rise(usual, risen):
+    constant = np.full(5000, usual)
+    assert fed(Boost(), constant) == []
+    constant[2000:] = risen
+    assert len(fed(Boost(), constant)) == 1
+
+
+def test_a_stretch_that_is_not_finite_is_passed_over():
+    one = Boost(every=1)
+    fed(one, np.ones(30))
+    before = one.state()
+    one.learned(1, np.inf)
+    one.learned(1, np.nan)
+    assert np.array_equal(one.state()["moments"], before["moments"])
+
+
+def fire(one: Boost) -> Boost:
+    assert len(fed(one, np.repeat([1.0, 2.0], [boost.BASELINE * one.every, 3 * one.every]))) == 1
+    return one
+
+
+def test_the_rate_jumps_by_the_factor_and_comes_back_linearly():
+    one = Boost(every=10, factor=3.0, lasts=20)
+    assert (one.factors(10) == 1.0).all()
+    fire(one)
+    assert one.factors(10) == pytest.approx(3.0 - 0.1 * np.arange(11), rel=1e-15)
+    one.learned(10, 0.0)
+    assert one.factors(10) == pytest.approx(2.0 - 0.1 * np.arange(11), rel=1e-15)
+    one.learned(10, 0.0)
+    assert (one.factors(10) == 1.0).all()
+
+
+def test_while_the_rate_is_raised_nothing_is_judged_and_then_the_level_is_learned_anew():
+    one = fire(Boost(every=10, lasts=100))
+    assert fed(one, np.full(90, 50.0)) == []
+    assert fed(one, np.full(2000, 7.0)) == []
+    assert one.state()["moments"][0] == 7.0
+
+
+@given(st.lists(st.integers(1, 3999), max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_cuts_anywhere_change_no_bit(cuts):
+    jumping = errors(3)[:4000] * np.repeat([1, 5], 2000)
+    jumping = np.rint(1024 * jumping) / 1024  # their sums are exact, in any order
+    whole, cut = Boost(), Boost()
+    assert fed(whole, jumping) == fed(cut, jumping, cuts)
+    for name, array in whole.state().items():
+        assert np.array_equal(cut.state()[name], array)
+
+
+def test_goes_on_from_its_saved_state():
+    jumping = errors(4)[:6000] * np.repeat([1, 5], 3000)
+    whole, first, second = Boost(), Boost(), Boost()
+    fired = fed(whole, jumping)
+    early = fed(first, jumping[:3150])
+    second.load(first.state())
+    assert second.factors(7).tolist() == first.factors(7).tolist()
+    assert early + [3150 + count for count in fed(second, jumping[3150:])] == fired
+    assert second.state()["moments"].tolist() == whole.state()["moments"].tolist()
+    assert second.drifts == whole.drifts == 1
+    first.learned(20, 3.0)
+    second.load(first.state())
+    assert second.due_in == first.due_in == 30

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import torch
 
 from streamrnn.arrays import State, Steps, expect, grown, nested, shapes, within
 from streamrnn.core import torch_losses, torch_module, torch_optimisers
+from streamrnn.core.boost import Boost
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
     CLIPPED,
@@ -37,9 +38,6 @@ from streamrnn.core.schedule import Schedule
 from streamrnn.core.torch_module import Module, Stretch
 from streamrnn.core.torch_optimisers import Optimiser
 from streamrnn.core.window import Window
-
-if TYPE_CHECKING:
-    from streamrnn.core.boost import Boost
 
 Array = npt.NDArray[Any]
 
@@ -120,7 +118,7 @@ class TorchNetwork:
         optimiser: str = "adam",
         settings: Mapping[str, float] | None = None,
         schedule: Schedule,
-        boost: "Boost | None" = None,
+        boost: Boost | None = None,
         clip: float = 1.0,
         dtype: Literal["float32", "float64"] = "float32",
         seed: int = 0,
@@ -358,6 +356,11 @@ class TorchNetwork:
         for engine in (__file__, torch_module.__file__, torch_losses.__file__, torch_optimisers.__file__):
             digest.update(sha256(Path(engine).read_bytes()).digest())
         return digest.hexdigest()
+
+    @property
+    def module(self) -> Any:
+        """The `torch.nn.Module` itself."""
+        return self._module.module
 
     @property
     def window_now(self) -> int:

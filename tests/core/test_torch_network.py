@@ -176,6 +176,7 @@ FORMS = {
     "all at once": {"window": 4, "stride": 2},
     "by id": {"window": 3, "pool": 8},
     "late, growing": {"window": (1, 8, "count", 20), "horizon": 2, "module": HERE + "Leaky"},
+    "the example": {"window": 3, "horizon": 1, "module": "examples.torch_module:Timescales"},
 }
 
 

@@ -30,7 +30,7 @@ class Boost:
 
     A drift sets the rate to `factor` times the scheduled one, from where it comes back linearly over `lasts`
     labelled events. Until then nothing is judged, and then the moments are learned anew: the level after
-    a drift is another one. So they are after a fall, found by the same sum downwards, and no more comes of it.
+    a drift is another one. So they are after a fall, found by the same sum downwards; no more comes of it.
     """
 
     def __init__(

@@ -114,7 +114,12 @@ def _predict(
         if moves[i]:
             if horizon > 0:
                 _learn(label[i], k, key, stream)
-            _say(k, horizon, key, stream, answers[i], first)
+            known = key.labels[k] > 0
+            last = key.last[k] if known else stream.mean[0]
+            answers[i, first, 0] = last
+            answers[i, first + 1, 0] = key.mean[k] if known else stream.mean[0]
+            if key.history.shape[1] > 0:
+                _say_season(k, horizon, last, key, answers, i, first + 2)
             if horizon == 0:
                 _learn(label[i] if back[i] == 0 else np.nan, k, key, stream)
             key.steps[k] += 1
@@ -129,21 +134,18 @@ def _forget(k: int, key: NumberMemory) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _say(k: int, horizon: int, key: NumberMemory, stream: NumberStream, answers: Floats, first: int) -> None:
-    known = key.labels[k] > 0
-    last = key.last[k] if known else stream.mean[0]
-    answers[first, 0] = last
-    answers[first + 1, 0] = key.mean[k] if known else stream.mean[0]
+def _say_season(
+    k: int, horizon: int, last: float, key: NumberMemory, answers: Floats, i: int, first: int
+) -> None:
     season = key.history.shape[1]
-    if season > 0:
-        t = key.steps[k]
-        target = t + horizon
-        seasonal = corrected = last
-        if known and target - season >= key.first[k]:
-            seasonal = key.history[k, target % season]
-            corrected = seasonal + _lasting(k, key) * key.deviations[k, t % key.deviations.shape[1]]
-        answers[first + 2, 0] = seasonal
-        answers[first + 3, 0] = corrected
+    t = key.steps[k]
+    target = t + horizon
+    seasonal = corrected = last
+    if key.labels[k] > 0 and target - season >= key.first[k]:
+        seasonal = key.history[k, target % season]
+        corrected = seasonal + _lasting(k, key) * key.deviations[k, t % key.deviations.shape[1]]
+    answers[i, first, 0] = seasonal
+    answers[i, first + 1, 0] = corrected
 
 
 @njit(cache=True, error_model="numpy")

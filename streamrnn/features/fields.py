@@ -47,6 +47,7 @@ _NAMES = {str: "a string", int: "an integer", float: "a number", bool: "true or 
 _Number = Annotated[float, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
 _Count = Annotated[float, msgspec.Meta(ge=0.0, le=GREATEST)]
 _Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Unfit(Exception):
@@ -78,8 +79,9 @@ class Field:
         kinds: set[Any] = set(self.types)
         if float in kinds:
             kinds = (kinds - {int, float}) | {self._number}
-        if str in kinds and self._named:
-            kinds = (kinds - {str}) | {_Name}
+        if self._named:
+            bounded = {str: _Name, int: _Whole}
+            kinds = {bounded.get(kind, kind) for kind in kinds}
         return Union[tuple(kinds | ({type(None)} if self.nullable else set()))]  # noqa: UP007
 
     @property
@@ -90,6 +92,7 @@ class Field:
 
     @property
     def _named(self) -> bool:
+        """True if texts are bounded, and whole numbers by 64 bits."""
         return "class" in self.uses or "id" in self.uses
 
     @property
@@ -116,6 +119,8 @@ class Field:
             raise Unfit("bad_time", f"{self.name}: {shown(value)} is no time")
         if self._named and isinstance(value, str) and len(value) > LONGEST_NAME:
             raise Unfit("too_large", f"{self.name}: {len(value)} characters; at most {LONGEST_NAME}")
+        if self._named and type(value) is int and not -(2**63) <= value < 2**63:
+            raise Unfit("too_large", f"{self.name}: {shown(value)} is beyond 64 bits")
 
 
 def collect(fields: Fields, target: Target, key: str | None, time: str | None) -> tuple[Field, ...]:

@@ -155,9 +155,14 @@ class Layout:
         )
 
     @property
+    def _scaled_fields(self) -> int:
+        """Label fields that are predicted in units of a scale."""
+        return 0 if self._target.kind == "classes" else len(self._target.labels)
+
+    @property
     def statistics(self) -> int:
-        """Scaled series and, for numbers, a change for each label field; series that are not scaled too."""
-        return self.n_series + (len(self._target.labels) if self._target.kind == "number" else 0)
+        """How many there are: of each series, and of the change of each field that is scaled."""
+        return self.n_series + self._scaled_fields
 
     def memory(self, slots: int) -> Memory:
         """Room for so many keys, nothing remembered."""
@@ -174,8 +179,7 @@ class Layout:
 
     def waiting(self, rows: int) -> Waiting:
         """Room for so many answers that wait for their labels."""
-        fields = len(self._target.labels) if self._target.kind != "classes" else 0
         return Waiting(
-            answers=np.zeros((rows, fields, 3)),
+            answers=np.zeros((rows, self._scaled_fields, 3)),
             owner=np.zeros((rows, 2 if self._target.by_id else 0), np.int64),
         )

@@ -112,7 +112,7 @@ class Schema:
         rows: list[int] = []
         events: list[Any] = []
         rejects: list[Reject] = []
-        decode, lax = self._decoder.decode, self._lax
+        decode, lax, ids = self._decoder.decode, self._lax, self._ids
         for row, record in enumerate(records):
             value = record.value
             try:
@@ -123,8 +123,8 @@ class Schema:
                     answer = getattr(event, attribute)
                     if answer not in _SUIT_ALWAYS:
                         field.check(answer)
-                if self._ids is not None:
-                    self._ids.separate(event)
+                if ids is not None:
+                    ids.separate(event)
                 if len(value) > LONGEST_KEY or (record.key is not None and len(record.key) > LONGEST_KEY):
                     self._check_key(event, record.key)
             except Unfit as unfit:

@@ -79,7 +79,7 @@ class Memory(NamedTuple):
     steps: NDArray[np.int64]
     """(slots,) steps so far; a new key begins beyond the reach of what its slot held before."""
     own: Floats
-    """(slots, S + w, 3) weight, mean, variance of each series and of the change of each number predicted."""
+    """(slots, S + w, 3) weight, mean, variance of each series and of each field's change; S for classes."""
     recent: Floats
     """(slots, w + elapsed times) last known labels, times of the previous event [s]."""
     recent_known: NDArray[np.bool_]
@@ -220,36 +220,28 @@ def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: fl
 
 @njit(cache=True, error_model="numpy")
 def foresee(
-    plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float, stream: Floats
-) -> tuple[float, float, float]:
+    plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float, stream: Floats, answer: Floats
+) -> None:
     """Reference, location and scale of this step's own prediction; `mean` is that of the field's labels."""
     if plan.kind == COUNT:
-        seen = memory.own[slot, field, 0] > 0.0 or stream[field, 0] > 0.0
-        return 0.0, 0.0, max(mean, LEAST_COUNT) if seen else 1.0
+        seen = stream[field, 0] > 0.0
+        answer[0], answer[1], answer[2] = 0.0, 0.0, max(mean, LEAST_COUNT) if seen else 1.0
+        return
     series = plan.scaled.shape[0] + field
     change, variance = lean(memory.own[slot, series], stream[series])
-    reference = refer(plan, memory, slot, field, step, mean)
-    # where there is nothing to measure changes by yet, the unit is the user's
-    return reference, reference + change, math.sqrt(variance) if variance > 0.0 else 1.0
+    answer[0] = refer(plan, memory, slot, field, step, mean)
+    answer[1] = answer[0] + change
+    answer[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
 
 
 @njit(cache=True, error_model="numpy")
-def judge(
-    plan: Plan,
-    memory: Memory,
-    stream: Floats,
-    slot: int,
-    field: int,
-    label: float,
-    answer: tuple[float, float, float],
-) -> tuple[float, float]:
+def judge(label: float, answer: Floats, own: Floats, stream: Floats, fading: float) -> tuple[float, float]:
     """Target and unit of the judged step: its label in scales from its location. The change is learned."""
-    reference, location, scale = answer
-    if plan.kind == NUMBER:
-        series = plan.scaled.shape[0] + field
-        learn(memory.own[slot, series], label - reference, plan.fading)
-        learn(stream[series], label - reference, plan.fading)
-    return bounded((label - location) / scale, TARGET_BOUND), scale
+    target = bounded((label - answer[1]) / answer[2], TARGET_BOUND)
+    change = label - answer[0]
+    learn(own, change, fading)
+    learn(stream, change, fading)
+    return target, answer[2]
 
 
 # --- the pass -----------------------------------------------------------------------------------------
@@ -283,8 +275,10 @@ def featurise(
     first_learned = plan.fields if plan.by_id else 0
     middle = np.empty(series)
     spread = np.empty(series)
+    answers = np.empty((plan.fields, 3))
     for i in range(steps.slots.shape[0]):
         slot = steps.slots[i]
+        own = memory.own[slot]
         if steps.fresh[i]:
             forget(plan, memory, slot)
 
@@ -296,16 +290,15 @@ def featurise(
                 if plan.kind == CLASSES:
                     target[i, j] = label[j, i]
                 else:
-                    kept = waiting.answers[row, j]
-                    answer = (kept[0], kept[1], kept[2])
-                    target[i, j], unit[i, j] = judge(plan, memory, stream, slot, j, label[j, i], answer)
+                    target[i, j], unit[i, j] = judge(
+                        label[j, i], waiting.answers[row, j], own[series + j], stream[series + j], plan.fading
+                    )
                 if plan.by_id:
                     arrive(plan, memory, stream, slot, j, waiting.owner[row], values[j, i])
         if not steps.moves[i]:
             continue
 
         step = memory.steps[slot]
-        own = memory.own[slot]
         for e in range(plan.elapsed.shape[0]):
             values[plan.elapsed[e], i] = elapse(memory, slot, plan.fields + e, instants[e, i])
         for s in range(first_known, series):
@@ -331,18 +324,18 @@ def featurise(
                 x[i, hot[c, i]] = 1.0
 
         row = steps.keep[i]
+        present = waiting.answers[row] if row >= 0 else answers
         for j in range(plan.fields):
             if plan.kind == CLASSES:
                 if steps.back[i] == 0:
                     target[i, j] = label[j, i]
                 continue
-            answer = foresee(plan, memory, slot, j, step, middle[j], stream)
-            _, location[i, j], scale[i, j] = answer
-            if row >= 0:
-                kept = waiting.answers[row, j]
-                kept[0], kept[1], kept[2] = answer
+            foresee(plan, memory, slot, j, step, middle[j], stream, present[j])
+            location[i, j], scale[i, j] = present[j, 1], present[j, 2]
             if steps.back[i] == 0 and not math.isnan(label[j, i]):
-                target[i, j], unit[i, j] = judge(plan, memory, stream, slot, j, label[j, i], answer)
+                target[i, j], unit[i, j] = judge(
+                    label[j, i], present[j], own[series + j], stream[series + j], plan.fading
+                )
         if plan.by_id and row >= 0:
             waiting.owner[row, 0], waiting.owner[row, 1] = slot, step
 

@@ -15,11 +15,13 @@ class Vocabulary:
     """V tokens: the declared characters in their order and one for all others, or the 256 bytes of UTF-8."""
 
     def __init__(self, declared: str | None) -> None:
-        """None: bytes. Raises ValueError if a character is declared twice, or is the one for unknown ones."""
+        """None: bytes. Raises ValueError unless at least one character, and each one once, is declared."""
         self._characters = declared
         if declared is not None:
-            if len(set(declared)) < len(declared) or UNKNOWN in declared:
-                raise ValueError(f"every character of a vocabulary once, and {UNKNOWN} not at all")
+            if not declared or len(set(declared)) < len(declared) or UNKNOWN in declared:
+                raise ValueError(
+                    f"vocabulary {declared!r}: expected each character once, and {UNKNOWN} not at all"
+                )
             self._codes = np.sort(_codes(declared))
             self._tokens = np.argsort(_codes(declared)).astype(np.int32)
 

@@ -140,6 +140,113 @@ def test_any_other_of_two_classes_is_refused(label):
     assert "expected" in reject.detail
 
 
+def test_a_class_is_its_canonical_text():
+    target = Target(("y",), "classes", bound=5)
+    labels = ["red", 7, "7", True, None, ""]
+    block = decode(*(encoded(y=label) for label in labels), without("y"), schema=make(target))
+    assert block.classes == ["red", "7", "7", "true", None, "", None]
+    assert block.label.shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [(1.5, "wrong_type"), ([1], "wrong_type"), ("x" * 257, "too_large"), (2**63, "too_large")],
+    ids=["fraction", "list", "long text", "65 bits"],
+)
+def test_what_is_no_class_is_refused(label, reason):
+    (reject,) = decode(encoded(y=label), schema=make(Target(("y",), "classes", bound=5))).rejects
+    assert (reject.reason, reject.detail[:2]) == (reason, "y:")
+
+
+@pytest.mark.parametrize(
+    ("label", "reason", "detail"),
+    [
+        (-1, "wrong_type", "y: expected a count, got -1"),
+        (-0.5, "wrong_type", "y: expected a count, got -0.5"),
+        (True, "wrong_type", "y: expected a number, got true"),
+        (1e31, "not_finite", "y: 1e+31 is beyond"),
+        (math.inf, "not_finite", "y: Infinity is beyond"),
+    ],
+)
+def test_a_count_is_not_negative(label, reason, detail):
+    schema = make(Target(("y",), "count"))
+    block = decode(encoded(y=label), encoded(y=0), encoded(y=2.5), schema=schema)
+    assert block.label.tolist() == [[0.0, 2.5]]
+    (reject,) = block.rejects
+    assert reject.reason == reason
+    assert detail in reject.detail
+
+
+def test_several_labels_come_in_the_order_of_the_target_and_each_may_be_unknown():
+    block = decode(encoded(z=3), encoded(y=None, z=4), schema=make(Target(("z", "y"))))
+    np.testing.assert_array_equal(block.label, [[3.0, 4.0], [2.0, math.nan]])
+
+
+def test_a_text_to_be_cut_into_tokens_must_be_there():
+    schema = make(Target(("y",), "tokens", 1), ())
+    block = decode(encoded(y="a"), encoded(), encoded(y=None), without("y"), encoded(y=""), schema=schema)
+    assert block.texts == ["a", ""]
+    assert [reject.reason for reject in block.rejects] == ["wrong_type", "wrong_type", "missing_field"]
+
+
+# --- labels by id ---------------------------------------------------------------------------------------
+
+BY_ID = Target(("y",), id="id", label_of="of")
+LABEL = {"key": "s1", "time": "2024-05-01T12:00:00Z", "of": "e1", "y": 2}
+
+
+def as_bytes(*events: dict) -> list[bytes]:
+    return [json.dumps(event).encode() for event in events]
+
+
+def test_a_record_with_an_id_is_an_event_and_one_with_that_of_another_brings_its_label():
+    event = {**GOOD, "id": "e1"}
+    both = {**GOOD, "id": 2, "of": "e1", "y": 3}
+    block = decode(*as_bytes(event, LABEL, both), schema=make(BY_ID))
+    assert not block.rejects
+    assert block.ids == ["e1", None, "2"]
+    assert block.label_of == [None, "e1", "e1"]
+    np.testing.assert_array_equal(block.label, [[math.nan, 2.0, 3.0]])  # the first event's own comes later
+    np.testing.assert_array_equal(block.numbers, [[1.5, math.nan, 1.5]])
+    assert block.categories == [["x", None, "x"]]
+    assert block.keys == ["s1"] * 3
+
+
+def test_a_class_that_comes_by_id_is_that_of_another_event():
+    target = Target(("y",), "classes", bound=3, id="id", label_of="of")
+    block = decode(*as_bytes({**GOOD, "id": "e1", "y": "no"}, {**LABEL, "y": "yes"}), schema=make(target))
+    assert block.classes == [None, "yes"]
+
+
+def test_what_a_label_s_record_has_of_the_features_is_left_out():
+    brings = {**LABEL, "a": 1.0, "kind": "x", "seen": "no time at all"}
+    block = decode(*as_bytes(brings), schema=make(BY_ID))
+    assert not block.rejects
+    assert np.isnan(block.numbers).all()
+    assert block.categories == [[None]]
+    assert np.isnan(block.times[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "detail"),
+    [
+        ({**GOOD}, "missing_field", "id: not there, and no label of an earlier event"),
+        ({**GOOD, "id": None, "of": None}, "missing_field", "id: not there"),
+        ({**LABEL, "y": None}, "missing_field", "id: not there, and no label of an earlier event"),
+        ({"key": "s1", "time": 0, "id": "e1", "kind": "x", "seen": 0}, "missing_field", "a: not there"),
+        ({"time": 0, "of": "e1", "y": 1}, "missing_field", "key"),
+        ({"key": "s1", "of": "e1", "y": 1}, "missing_field", "time"),
+        ({**LABEL, "of": 1.5}, "wrong_type", "of: expected"),
+        ({**GOOD, "id": "x" * 257}, "too_large", "id: 257 characters"),
+        ({**LABEL, "a": "text"}, "wrong_type", "a: expected a number"),
+    ],
+)
+def test_a_record_that_is_neither_event_nor_label_is_refused(record, reason, detail):
+    (reject,) = decode(*as_bytes(record), schema=make(BY_ID)).rejects
+    assert reject.reason == reason
+    assert detail in reject.detail
+
+
 def test_a_field_of_several_uses_must_suit_them_all():
     schema = make(specs=(Number("n"), Category("n"), Calendar("time")), time="time", key="n")
     good, fraction, text, huge = (encoded(n=n) for n in (12, 1.5, "12", 10**40))

@@ -6,7 +6,7 @@ import pytest
 from streamrnn.errors import SnapshotError
 from streamrnn.features import Category, Features, Number, Previous, Target
 from tests.features.streams import Path, same_bits
-from tests.features.tasks import each_task, stream
+from tests.features.tasks import FORECAST_LAST, LATER, each_task, stream
 
 TARGET = Target(("y",))
 
@@ -39,6 +39,15 @@ def test_state_is_a_copy_of_the_slots_in_use():
     )
 
 
+@pytest.mark.parametrize("target", [FORECAST_LAST[1], LATER[1]], ids=["forecast", "labels by id"])
+def test_state_has_as_many_waiting_rows_as_were_reserved(target):
+    features = Features((Number("a"),), target)
+    features.reserve(3, 7)
+    rows = {name: array for name, array in features.state().items() if name.startswith("waiting/")}
+    assert {len(array) for array in rows.values()} == {7}
+    assert sum(array.nbytes for array in rows.values()) == 7 * features.bytes_per_row
+
+
 def test_nothing_in_a_state_is_missing_or_infinite():
     path = Path((Number("a"), Previous()), TARGET)
     path.feed([{"key": "k", "time": 0, "a": None, "y": None}] * 3)
@@ -63,6 +72,8 @@ def test_warming_up_changes_nothing():
         ("keys/own", lambda a: a.astype(np.float32), "array keys/own has dtype float32"),
         ("keys/history", lambda a: a[:-1], "array keys/history has dtype"),
         ("keys/steps", lambda a: None, "array keys/steps is not there"),
+        ("waiting/answers", lambda a: a[..., :2], "array waiting/answers has dtype"),
+        ("waiting/owner", lambda a: None, "array waiting/owner is not there"),
         ("categories/0/texts", lambda a: a[:-1], "array texts does not hold texts"),
         ("categories/0/texts", lambda a: np.frombuffer(b'["a", "a"]', np.uint8), "all different"),
     ],

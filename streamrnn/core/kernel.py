@@ -1,11 +1,11 @@
 """One compiled kernel per network, made of the chosen files and kept on disk.
 
-A gradient method's file imports a cell, a loss and an optimiser on lines that end in `# <cell>`, `# <loss>`
-and `# <optimiser>`. A kernel is that file with the chosen modules on those lines, written as
-`kernel_<sha256>.py` and imported, so that numba inlines everything and caches the result. numba notices
-only an edit of that one file; therefore its name is a hash of all that it draws on: every streamrnn module
-it imports, directly or not, the versions of numba and llvmlite, and the compiler's options. An edit makes a
-new kernel, a revert finds the old one again.
+A gradient method's file imports a cell and an optimiser on lines that end in `# <cell>` and `# <optimiser>`.
+A kernel is that file with the chosen modules on those lines, written as `kernel_<sha256>.py` and imported,
+so that numba inlines everything and caches the result. numba notices only an edit of that one file;
+therefore its name is a hash of all that it draws on: every streamrnn module it imports, directly or not, all
+losses, the versions of numba and llvmlite, and the compiler's options. An edit makes a new kernel, a revert
+finds the old one again.
 """
 
 import ast
@@ -29,7 +29,7 @@ from streamrnn.core.numerics import OPTIONS
 from streamrnn.core.optimisers import OPTIMISERS
 from streamrnn.errors import ConfigError
 
-_SLOT = re.compile(r"^from \S+ import (?P<names>.+?)  # <(?P<family>\w+)>$", re.MULTILINE)
+_SLOT = re.compile(r"^import \S+ as \w+  # <(?P<family>\w+)>$", re.MULTILINE)
 _PACKAGE = "streamrnn."
 
 
@@ -41,9 +41,9 @@ class Kernel(NamedTuple):
 
 
 @cache
-def load(cell: str, gradient: str, optimiser: str, loss: str) -> Kernel:
+def load(cell: str, gradient: str, optimiser: str) -> Kernel:
     """The kernel of these members, compiled at its first call or taken from disk."""
-    chosen = {"cell": CELLS[cell], "optimiser": OPTIMISERS[optimiser], "loss": LOSSES[loss]}
+    chosen = {"cell": CELLS[cell], "optimiser": OPTIMISERS[optimiser]}
     source = _compose(_source(GRADIENTS[gradient]).decode(), chosen)
     digest = _hash(source)
     module = _import(_write(source, digest), f"kernel_{digest}")
@@ -51,25 +51,29 @@ def load(cell: str, gradient: str, optimiser: str, loss: str) -> Kernel:
 
 
 def _compose(template: str, chosen: dict[str, str]) -> str:
-    return _SLOT.sub(lambda m: f"from {chosen[m['family']]} import {m['names']}  # <{m['family']}>", template)
+    return _SLOT.sub(lambda m: f"import {chosen[m['family']]} as {m['family']}  # <{m['family']}>", template)
 
 
 def _hash(source: str) -> str:
     options = sorted((key, sorted(v) if isinstance(v, set) else v) for key, v in OPTIONS.items())
-    digest = hashlib.sha256(repr((version("numba"), version("llvmlite"), options)).encode())
+    numbered = list(LOSSES)  # a kernel knows losses by their place
+    digest = hashlib.sha256(repr((version("numba"), version("llvmlite"), options, numbered)).encode())
     for part in (source.encode(), *(_source(name) for name in _drawn_on(source))):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 
 
 def _drawn_on(source: str) -> list[str]:
-    """Names of all modules outside numba and the standard library that `source` imports, directly or not."""
-    found: set[str] = set()
-    waiting = [source]
+    """Names of all modules outside numba and the standard library that `source` imports, directly or not.
+
+    With all losses, which are imported by their names in a dictionary.
+    """
+    found = {*LOSSES.values()}
+    waiting = [source, *(_source(name).decode() for name in sorted(found))]
     while waiting:
         fresh = {name for name in _imports(waiting.pop()) if name not in found and _is_drawn(name)}
         found |= fresh
-        waiting += [_source(name).decode() for name in fresh]
+        waiting += [_source(name).decode() for name in sorted(fresh)]
     return sorted(found)
 
 
@@ -78,6 +82,8 @@ def _imports(source: str) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
     return names
 
 

@@ -1,7 +1,8 @@
-"""Products with a matrix kept by columns: row j is what input j sends to all outputs, the last row the bias.
+"""Products with a matrix kept by columns: row j is what input j sends to all m outputs.
 
-Shapes: weights (d + 1, m); inputs (k, d) and outputs (k, m), one row per step of the window. Loops run over m
-innermost, on contiguous memory with an index straight from `range`, which is what the compiler vectorises.
+Shapes: weights (d, m), or (d + 1, m) with the bias as last row; inputs (k, d) and deltas (k, m), one row per
+step of the window; vectors out (m,). Loops run over m innermost, on contiguous memory with an index straight
+from `range`, which is what the compiler vectorises.
 """
 
 from typing import Any
@@ -9,45 +10,48 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import FIRST, jit, like
+from streamrnn.core.numerics import FIRST, apart, jit, like
 
 Matrix = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.floating]
 
 
-@jit
-def affine_sparse(weights: Matrix, inputs: Matrix, t: int, out: Matrix, row: int) -> None:
-    """out[row] = bias + Wᵀ x for the inputs of step t; an input that is 0 (one-hot, mask) costs nothing."""
-    d, m = inputs.shape[1], out.shape[1]
-    for i in range(m):
-        out[row, i] = weights[d, i]
-    for j in range(d):
-        x = inputs[t, j]
-        if x != like(x, 0.0):
-            for i in range(m):
-                out[row, i] += x * weights[j, i]
+@apart
+def affine(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
+    """out = bias + Wᵀ x for the inputs of step t."""
+    d = inputs.shape[1]
+    for i in range(out.shape[0]):
+        out[i] = weights[d, i]
+    add_product(weights, inputs, t, out)
 
 
-@jit
-def affine(weights: Matrix, inputs: Matrix, t: int, out: Matrix, row: int) -> None:
-    """out[row] = bias + Wᵀ x for the inputs of step t; four rows at a time, to touch `out` less."""
-    d, m = inputs.shape[1], out.shape[1]
-    for i in range(m):
-        out[row, i] = weights[d, i]
+@apart
+def add_product(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
+    """out += Wᵀ x for the inputs of step t.
+
+    Four rows at a time, to touch `out` less; four inputs that are all 0 (one-hot, masks) cost nothing.
+    """
+    d, m = inputs.shape[1], out.shape[0]
+    zero = like(out[0], 0.0)
     whole = d - d % 4
     for j in range(0, whole, 4):
         x0, x1, x2, x3 = inputs[t, j], inputs[t, j + 1], inputs[t, j + 2], inputs[t, j + 3]
-        for i in range(m):
-            out[row, i] += (
-                x0 * weights[j, i] + x1 * weights[j + 1, i] + x2 * weights[j + 2, i] + x3 * weights[j + 3, i]
-            )
+        if x0 != zero or x1 != zero or x2 != zero or x3 != zero:
+            for i in range(m):
+                out[i] += (
+                    x0 * weights[j, i]
+                    + x1 * weights[j + 1, i]
+                    + x2 * weights[j + 2, i]
+                    + x3 * weights[j + 3, i]
+                )
     for j in range(whole, d):
         x = inputs[t, j]
-        for i in range(m):
-            out[row, i] += x * weights[j, i]
+        if x != zero:
+            for i in range(m):
+                out[i] += x * weights[j, i]
 
 
-@jit
+@apart
 def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None:
     """out += W δ for the deltas of step t: what the outputs ask of each input (the bias row has none)."""
     n, m = out.shape[0], deltas.shape[1]
@@ -72,9 +76,9 @@ def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None
         out[j] += total
 
 
-@jit
+@apart
 def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> Any:
-    """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for the bias row; returns Σ gradient².
+    """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for a bias row; returns Σ gradient².
 
     Eight steps at a time: as many streams of deltas as the compiler still proves apart from the gradient.
     """

@@ -40,6 +40,9 @@ Inlined, because their many arguments would go through the stack; without wrappe
 compile, so that only compiled code may call them.
 """
 
+APART: dict[str, Any] = INLINED | {"forceinline": False}
+"""Options of large parts with few arguments: a call costs nothing beside them, a copy at each call seconds."""
+
 EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
 """Options of the parts whose order of operations matters."""
 
@@ -47,6 +50,7 @@ FIRST, SECOND = np.int64(0), np.int64(1)
 """Rows to call the parts with: a bare number is a type of its own, and compiles a part once more."""
 
 jit = numba.njit(**INLINED)
+apart = numba.njit(**APART)
 exact = numba.njit(**EXACT)
 
 by_type = partial(overload, jit_options=EXACT, strict=False)

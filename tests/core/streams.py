@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamrnn.arrays import Steps
 from streamrnn.core.network import Network
 from streamrnn.core.schedule import Schedule
 from streamrnn.core.window import Window
@@ -14,33 +15,75 @@ INPUTS = 3
 class Events(NamedTuple):
     """A block, in the order of `Network.advance`."""
 
-    slots: np.ndarray
-    fresh: np.ndarray
-    back: np.ndarray
+    steps: Steps
     x: np.ndarray
     target: np.ndarray
     unit: np.ndarray
 
     def between(self, begin: int, end: int) -> "Events":
-        return Events(*(array[begin:end] for array in self))
+        steps = Steps(*(array[begin:end] for array in self.steps))
+        return Events(steps, self.x[begin:end], self.target[begin:end], self.unit[begin:end])
 
 
-def stream(events: int, *, keys: int = 3, horizon: int = 0, labelled: float = 0.8, seed: int = 0) -> Events:
-    """Keys at random, some labels missing, now and then a slot begun anew."""
+def stepping(slots: np.ndarray, fresh: np.ndarray, back: np.ndarray) -> Steps:
+    """Every event makes a step; labels are inline or late by a number of steps."""
+    none = np.full(len(slots), -1, np.int32)
+    moves = np.ones(len(slots), np.bool_)
+    return Steps(slots.astype(np.int32), fresh, moves, back.astype(np.int32), none, none)
+
+
+def stream(
+    events: int,
+    *,
+    keys: int = 3,
+    horizon: int = 0,
+    labelled: float = 0.8,
+    targets: int = 1,
+    seed: int = 0,
+) -> Events:
+    """Keys at random, some labels missing, now and then a slot begun anew.
+
+    With several targets some components of a label are missing too.
+    """
     random = np.random.default_rng(seed)
-    slots = random.integers(keys, size=events).astype(np.int32)
+    slots = random.integers(keys, size=events)
     fresh = random.random(events) < 0.02
-    back = np.full(events, -1, np.int32)
-    steps: dict[int, int] = {}
+    back = np.full(events, -1)
+    made: dict[int, int] = {}
     for e, slot in enumerate(slots.tolist()):
-        if slot not in steps or fresh[e]:
-            fresh[e], steps[slot] = True, 0
-        if random.random() < labelled and steps[slot] >= horizon:
+        if slot not in made or fresh[e]:
+            fresh[e], made[slot] = True, 0
+        if random.random() < labelled and made[slot] >= horizon:
             back[e] = horizon
-        steps[slot] += 1
+        made[slot] += 1
     x = random.normal(size=(events, INPUTS))
-    target = np.where(back >= 0, random.normal(size=events), np.nan)
-    return Events(slots, fresh, back, x, target, random.uniform(0.5, 2.0, events))
+    target = np.where(back[:, np.newaxis] >= 0, random.normal(size=(events, targets)), np.nan)
+    if targets > 1:
+        target[random.random((events, targets)) < 0.2] = np.nan
+    unit = random.uniform(0.5, 2.0, (events, targets))
+    return Events(stepping(slots, fresh, back), x, target, unit)
+
+
+def by_id(events: int, *, keys: int = 3, rows: int = 8, seed: int = 0) -> Events:
+    """Answers wait in rows until their labels come in records of their own, or with a later step, or never."""
+    random = np.random.default_rng(seed)
+    slots, fresh = random.integers(keys, size=events), random.random(events) < 0.02
+    moves = random.random(events) < 0.7
+    keep, judge = np.full(events, -1, np.int32), np.full(events, -1, np.int32)
+    free, taken, seen = list(range(rows)), [], set()
+    for e, slot in enumerate(slots.tolist()):
+        fresh[e] |= slot not in seen
+        seen.add(slot)
+        if taken and random.random() < 0.5:
+            judge[e] = taken.pop(int(random.integers(len(taken))))
+        if moves[e] and free and random.random() < 0.9:
+            keep[e] = free.pop(0)
+            taken.append(int(keep[e]))
+        if judge[e] >= 0:
+            free.append(int(judge[e]))
+    steps = Steps(slots.astype(np.int32), fresh, moves, np.full(events, -1, np.int32), keep, judge)
+    target = np.where(judge[:, np.newaxis] >= 0, random.normal(size=(events, 1)), np.nan)
+    return Events(steps, random.normal(size=(events, INPUTS)), target, random.uniform(0.5, 2.0, (events, 1)))
 
 
 def network(window: Window | int = 1, **changed) -> Network:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamrnn.core.schedule import Schedule
 from streamrnn.core.window import Window
 from streamrnn.errors import SnapshotError
-from tests.core.streams import INPUTS, Events, network, same, stream
+from tests.core.streams import INPUTS, Events, network, same, stepping, stream
 
 EVENTS = 300
 SHAPES = {
@@ -41,9 +41,9 @@ def shaped(shape: str, **changed):
 def test_moves_as_torch_moves_with_clipping_and_adam(window, dtype, tolerance):
     torch = pytest.importorskip("torch")
     ours = network(window, dtype=dtype, schedule=Schedule(rate=0.01, warmup=0), clip=0.3)
-    cell = torch.nn.GRUCell(INPUTS, 5, dtype=torch.float64)
+    cell = torch.nn.GRU(INPUTS, 5, dtype=torch.float64)
     head = torch.nn.Linear(5, 1, dtype=torch.float64)
-    theirs = {**dict(cell.named_parameters()), "head.weight": head.weight, "head.bias": head.bias}
+    theirs = {**dict(cell.named_parameters()), "head.0.weight": head.weight, "head.0.bias": head.bias}
     for name, array in ours.parameters().items():
         theirs[name].data.copy_(torch.tensor(array.copy()))
     optimiser = torch.optim.Adam(theirs.values(), lr=0.01)
@@ -51,17 +51,17 @@ def test_moves_as_torch_moves_with_clipping_and_adam(window, dtype, tolerance):
     out = ours.advance(*events)
     steps, h = [], torch.zeros(1, 5, dtype=torch.float64)
     for e, x in enumerate(torch.from_numpy(events.x)):
-        if events.fresh[e]:
+        if events.steps.fresh[e]:
             steps, h = [], torch.zeros_like(h)
         steps = [*steps, (x[None], h)][-window:]
         with torch.no_grad():
-            h = cell(x[None], h)
-            assert float(head(h)) == pytest.approx(out[e], abs=tolerance)
+            h = cell(x[None], h)[1]
+            assert float(head(h)) == pytest.approx(out[e, 0], abs=tolerance)
         state = steps[0][1]
         for row, _ in steps:
-            state = cell(row, state)
+            state = cell(row, state)[1]
         optimiser.zero_grad()
-        (0.5 * (head(state)[0, 0] - events.target[e]) ** 2).backward()
+        (0.5 * (head(state)[0, 0] - events.target[e, 0]) ** 2).backward()
         norm = torch.sqrt(sum((p.grad**2).sum() for p in theirs.values()))
         for p in theirs.values():
             p.grad *= min(1.0, 0.3 / float(norm))
@@ -102,7 +102,7 @@ def test_an_empty_block_changes_nothing():
     net = network()
     net.advance(*stream(20))
     before = net.state()
-    assert net.advance(*stream(20).between(0, 0)).shape == (0,)
+    assert net.advance(*stream(20).between(0, 0)).shape == (0, 1)
     assert same(net.state(), before)
 
 
@@ -111,9 +111,8 @@ def test_arrays_of_other_types_and_strides_give_the_same_bits():
     net, other = network(), network()
     net.advance(*events)
     strided = np.asfortranarray(np.repeat(events.x, 2, axis=0))[::2]
-    other.advance(
-        events.slots.astype(np.int64), events.fresh, events.back, strided, events.target, events.unit
-    )
+    slots = events.steps.slots.astype(np.int64)
+    other.advance(*events._replace(steps=events.steps._replace(slots=slots), x=strided))
     assert same(net.state(), other.state())
 
 
@@ -121,7 +120,7 @@ def test_arrays_of_other_types_and_strides_give_the_same_bits():
 
 
 def test_events_without_a_label_step_and_are_not_learned():
-    events = stream(50)._replace(back=np.full(50, -1, np.int32), target=np.full(50, np.nan))
+    events = stream(50, labelled=0.0)
     net = network(4)
     before = {name: array.copy() for name, array in net.parameters().items()}
     net.advance(*events)
@@ -134,7 +133,7 @@ def test_events_without_a_label_step_and_are_not_learned():
 def test_a_prediction_does_not_know_its_own_label(horizon):
     """Planting a leak (learning before the step of an inline label) moves the outputs."""
     events = stream(100, horizon=horizon)
-    judged = np.flatnonzero(events.back >= 0)
+    judged = np.flatnonzero(events.steps.back >= 0)
     last = judged[-1]
     changed = events.target.copy()
     changed[last] += 1.0
@@ -150,15 +149,9 @@ def test_a_strided_network_updates_once_per_stride_or_when_a_label_would_leave_i
         net = network(window, stride=stride)
         counts = []
         for e, judged in enumerate(back):
-            target = np.array([0.5 if judged == 0 else np.nan])
-            event = Events(
-                np.zeros(1, np.int32),
-                np.array([e == 0]),
-                np.array([judged]),
-                np.ones((1, 3)),
-                target,
-                np.ones(1),
-            )
+            target = np.array([[0.5 if judged == 0 else np.nan]])
+            steps = stepping(np.zeros(1), np.array([e == 0]), np.array([judged]))
+            event = Events(steps, np.ones((1, 3)), target, np.ones((1, 1)))
             net.advance(*event)
             counts.append(net.updates)
         return counts
@@ -177,7 +170,7 @@ def test_a_slot_begun_anew_forgets_its_key_but_not_what_was_learned():
     state |= {name: np.zeros_like(array) for name, array in state.items() if name.startswith("keys/")}
     twin.load(state)
     more = stream(1, keys=1, seed=1)
-    assert more.fresh[0]
+    assert more.steps.fresh[0]
     assert net.advance(*more) == twin.advance(*more)
     assert same(net.parameters(), twin.parameters())
 
@@ -211,9 +204,9 @@ def test_learns_a_memory_that_one_step_cannot_hold():
     n = 12_000
     x = random.choice([-1.0, 1.0], size=(n, INPUTS))
     target = np.concatenate([np.zeros(3), x[:-3, 0]])
-    events = (np.zeros(n, np.int32), np.arange(n) == 0, np.zeros(n, np.int32), x, target, np.ones(n))
+    steps = stepping(np.zeros(n), np.arange(n) == 0, np.zeros(n))
     net = network(6, hidden=24, schedule=Schedule(rate=3e-3, warmup=0))
-    out = net.advance(*events)
+    out = net.advance(steps, x, target[:, np.newaxis], np.ones((n, 1)))[:, 0]
     assert np.mean((out - target)[-2000:] ** 2) < 0.1
 
 
@@ -226,15 +219,14 @@ def error_on_waves(keys: int, window: int) -> float:
         size=(len(time), keys)
     )
     change = np.diff(wave, axis=0)
+    first = np.arange(events) < keys
     block = Events(
-        slots=np.tile(np.arange(keys, dtype=np.int32), events // keys),
-        fresh=np.arange(events) < keys,
-        back=np.where(np.arange(events) < keys, -1, 1).astype(np.int32),
+        steps=stepping(np.tile(np.arange(keys), events // keys), first, np.where(first, -1, 1)),
         x=np.repeat(wave[:-1].reshape(-1, 1), INPUTS, axis=1),
-        target=np.concatenate([np.full(keys, np.nan), change[:-1].ravel()]),
-        unit=np.ones(events),
+        target=np.concatenate([np.full(keys, np.nan), change[:-1].ravel()])[:, np.newaxis],
+        unit=np.ones((events, 1)),
     )
-    out = network(window, horizon=1, hidden=16, schedule=Schedule()).advance(*block)
+    out = network(window, horizon=1, hidden=16, schedule=Schedule()).advance(*block)[:, 0]
     return float(np.abs(out - change.ravel())[events // 2 :].mean())
 
 
@@ -252,7 +244,7 @@ def test_a_thousand_keys_with_late_labels_are_forecast_as_well_as_ten(window):
 def test_a_growing_window_looks_at_exact_counts_of_labelled_events():
     events = stream(400)
     net = network(Window(1, 8, by="count", every=50))
-    labelled = np.cumsum(events.back >= 0)
+    labelled = np.cumsum(events.steps.back >= 0)
     for e in range(400):
         net.advance(*events.between(e, e + 1))
         assert net.window_now == min(2 ** (labelled[e] // 50), 8)
@@ -264,15 +256,15 @@ def test_a_plateau_is_judged_by_published_errors_in_user_units():
     net = network(window, horizon=2)
     own, errors, history = Window(1, 8, every=40), 0.0, {}
     for e in range(400):
-        slot = int(events.slots[e])
-        if events.fresh[e]:
+        slot = int(events.steps.slots[e])
+        if events.steps.fresh[e]:
             history[slot] = []
-        if events.back[e] >= 0:
-            missed = np.float32(history[slot][-2]) - np.float32(events.target[e])
-            errors += abs(float(missed)) * events.unit[e]
+        if events.steps.back[e] >= 0:
+            missed = np.float32(history[slot][-2]) - np.float32(events.target[e, 0])
+            errors += abs(float(missed)) * events.unit[e, 0]
             if own.learned(1, errors):
                 errors = 0.0
-        history[slot].append(net.advance(*events.between(e, e + 1))[0])
+        history[slot].append(net.advance(*events.between(e, e + 1))[0, 0])
         assert net.window_now == own.now
     assert net.window_now > 1
 
@@ -357,7 +349,8 @@ def test_the_moments_of_an_input_that_fell_silent_end_at_zero_not_in_subnormal_n
     x = random.normal(size=(n, INPUTS))
     x[10:, 1] = 0.0
     net = network(schedule=Schedule(rate=1e-3))
-    net.advance(np.zeros(n, np.int32), np.arange(n) == 0, np.zeros(n, np.int32), x, x[:, 0], np.ones(n))
+    steps = stepping(np.zeros(n), np.arange(n) == 0, np.zeros(n))
+    net.advance(steps, x, x[:, :1], np.ones((n, 1)))
     state = net.state()
     moments = np.abs(np.concatenate([state["optimiser/first"], state["optimiser/second"]]))
     assert not ((moments > 0) & (moments < np.finfo(np.float32).tiny)).any()

@@ -1,4 +1,7 @@
-"""What a cell is: a module with these functions; `Trace` and `Weights` are its own."""
+"""What a cell is: a module with these functions; `Trace` and `Weights` are its own.
+
+Letters: d inputs, n hidden, k steps of the window, c values carried from step to step (for most cells n).
+"""
 
 from typing import Any, Protocol
 
@@ -9,14 +12,18 @@ Array = npt.NDArray[np.floating]
 
 
 class Cell(Protocol):
-    """One step forward and back of a recurrence with n hidden values and d inputs.
+    """One step forward and back of one layer.
 
-    Its trace has `inputs` (k, d) and `states` (k + 1, n): step t enters with row t and leaves row t + 1. The
-    functions after `trace` are compiled and inlined into the kernel.
+    Its trace has `inputs` (k, d), `states` (k + 1, n) and `dh` (n,): step t enters with row t and leaves
+    row t + 1. The functions after `views` are compiled and inlined into the kernel.
     """
 
     def size(self, inputs: int, hidden: int) -> int:
         """Number of parameters."""
+        ...
+
+    def carried(self, hidden: int) -> int:
+        """c"""
         ...
 
     def initialise(self, random: np.random.Generator, inputs: int, hidden: int) -> npt.NDArray[np.float64]:
@@ -24,18 +31,28 @@ class Cell(Protocol):
         ...
 
     def named(self, parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
-        """Views of the flat parameters by torch's names and shapes."""
+        """Views of the flat parameters by torch's names and shapes, without the layer; one bias is `bias`."""
         ...
 
     def trace(self, steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Any:
         """Room for one run over a window of `steps`."""
         ...
 
-    views: Any
-    """(flat, d, n) → the matrices over a flat vector."""
+    def views(self, flat: Array, inputs: int, hidden: int) -> tuple[Array, ...]:
+        """The matrices over a flat vector: parameters or a gradient."""
+        ...
+
+    enter: Any
+    """(trace, row): the run begins with the carried values in `row` (c,)."""
+    leave: Any
+    """(trace, t, row): what is carried into step t goes to `row` (c,)."""
     forward: Any
     """(weights, trace, t): step t."""
+    begin: Any
+    """(trace): the way back begins; nothing is asked of what the last step carries on."""
     backward: Any
-    """(weights, trace, t, dh, further): step t on the way back; ∂L/∂h′ becomes ∂L/∂h if it goes further."""
+    """(weights, trace, t, further): step t on the way back; `dh` is ∂L/∂h′, and ∂L/∂h if it goes further."""
+    add_input_gradient: Any
+    """(weights, trace, t, dx): dx (d,) += ∂L/∂x of step t, after `backward` of t."""
     accumulate: Any
-    """(gradients, trace, steps): the gradient from what `backward` left."""
+    """(gradients, trace, steps): the gradient from what `backward` left; returns its squared norm."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_transposed, affine, affine_sparse, outer_sum
+from streamrnn.core.linear import add_transposed, affine, outer_sum
 from streamrnn.core.numerics import jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
@@ -42,11 +42,18 @@ class Trace(NamedTuple):
     """(k, 3n) ∂L/∂(U h + c)."""
     recurrent_gates: Array
     """(k, 3, n)"""
+    dh: Array
+    """(n,) ∂L/∂h′ of the step at hand."""
 
 
 def size(inputs: int, hidden: int) -> int:
     """Number of parameters: W and b as (d + 1, 3n), then U and c as (n + 1, 3n)."""
     return 3 * hidden * (inputs + hidden + 2)
+
+
+def carried(hidden: int) -> int:
+    """The state."""
+    return hidden
 
 
 def initialise(random: np.random.Generator, inputs: int, hidden: int) -> npt.NDArray[np.float64]:
@@ -57,7 +64,7 @@ def initialise(random: np.random.Generator, inputs: int, hidden: int) -> npt.NDA
 
 def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
     """Views of the flat parameters by the names and shapes of `torch.nn.GRUCell`."""
-    w, u = matrices(parameters, inputs, hidden)
+    w, u = views(parameters, inputs, hidden)
     return {"weight_ih": w[:-1].T, "weight_hh": u[:-1].T, "bias_ih": w[-1], "bias_hh": u[-1]}
 
 
@@ -78,28 +85,39 @@ def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
         deltas_gates=deltas.reshape(steps, 3, hidden),
         recurrent=recurrent,
         recurrent_gates=recurrent.reshape(steps, 3, hidden),
+        dh=room(hidden),
     )
 
 
-def matrices(parameters: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
-    """(W with b, U with c) as matrices over a flat vector: parameters, a gradient, a moment."""
+def views(flat: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
+    """(W with b, U with c) as matrices over a flat vector: parameters or a gradient."""
     split = 3 * hidden * (inputs + 1)
-    end = split + 3 * hidden * (hidden + 1)
     return (
-        parameters[:split].reshape(inputs + 1, 3 * hidden),
-        parameters[split:end].reshape(hidden + 1, 3 * hidden),
+        flat[:split].reshape(inputs + 1, 3 * hidden),
+        flat[split : size(inputs, hidden)].reshape(hidden + 1, 3 * hidden),
     )
 
 
-views = jit(matrices)
+@jit
+def enter(trace: Trace, row: Array) -> None:
+    """The run begins with the state in `row`."""
+    for i in range(row.shape[0]):
+        trace.states[0, i] = row[i]
+
+
+@jit
+def leave(trace: Trace, t: int, row: Array) -> None:
+    """The state that step t enters with goes to `row`."""
+    for i in range(row.shape[0]):
+        row[i] = trace.states[t, i]
 
 
 @jit
 def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
     """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`; gates are kept."""
     gates, sums, states = trace.gates, trace.sums_gates, trace.states
-    affine_sparse(weights[0], trace.inputs, t, trace.sums, 0)
-    affine(weights[1], states, t, trace.sums, 1)
+    affine(weights[0], trace.inputs, t, trace.sums[0])
+    affine(weights[1], states, t, trace.sums[1])
     for i in range(states.shape[1]):
         r = sigmoid(sums[0, 0, i] + sums[1, 0, i])
         z = sigmoid(sums[0, 1, i] + sums[1, 1, i])
@@ -113,9 +131,17 @@ def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
 
 
 @jit
-def backward(weights: tuple[Array, Array], trace: Trace, t: int, dh: Array, further: bool) -> None:
+def begin(trace: Trace) -> None:
+    """Nothing is asked of the last state yet."""
+    for i in range(trace.dh.shape[0]):
+        trace.dh[i] = like(trace.dh[i], 0.0)
+
+
+@jit
+def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) -> None:
     """Step t on the way back: `dh` is ∂L/∂h′ and becomes ∂L/∂h if the way goes `further`; deltas are kept."""
     gates, deltas, recurrent, states = trace.gates, trace.deltas_gates, trace.recurrent_gates, trace.states
+    dh = trace.dh
     for i in range(dh.shape[0]):
         r = gates[t, 0, i]
         z = gates[t, 1, i]
@@ -134,6 +160,12 @@ def backward(weights: tuple[Array, Array], trace: Trace, t: int, dh: Array, furt
         dh[i] *= z
     if further:
         add_transposed(weights[1], trace.recurrent, t, dh)
+
+
+@jit
+def add_input_gradient(weights: tuple[Array, Array], trace: Trace, t: int, dx: Array) -> None:
+    """dx += ∂L/∂x of step t."""
+    add_transposed(weights[0], trace.deltas, t, dx)
 
 
 @jit

@@ -18,22 +18,26 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core import head as linear_head
-from streamrnn.core.cells.gru import accumulate, backward, forward, views  # <cell>
+from streamrnn.core import head
+import streamrnn.core.cells.gru as cell  # <cell>
 from streamrnn.core.gradients.base import (
+    BOOST_ERRORS,
     CLIPPED,
-    ERRORS,
     LABELLED,
     NORM,
     SKIPPED,
     UPDATES,
+    WINDOW_ERRORS,
+    Events,
     Memory,
     Model,
+    Pool,
+    Rule,
     Tally,
 )
-from streamrnn.core.losses.squared import derivative, error  # <loss>
+from streamrnn.core.losses import dispatch as losses
 from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like
-from streamrnn.core.optimisers.adam import update  # <optimiser>
+import streamrnn.core.optimisers.adam as optimiser  # <optimiser>
 
 Array = npt.NDArray[np.floating]
 
@@ -41,6 +45,42 @@ Array = npt.NDArray[np.floating]
 def ring(window: int, horizon: int) -> int:
     """Steps that a key's ring must hold: the window, and what has been stepped since the judged step."""
     return window + max(horizon - 1, 0)
+
+
+# --- the carried state, over all layers -------------------------------------------------------------
+
+
+@jit
+def _enter(model: Model, row: Array) -> None:
+    """The run begins with the carried values in `row` (c,)."""
+    part = row.shape[0] // len(model.traces)
+    for layer in range(len(model.traces)):
+        cell.enter(model.traces[layer], row[layer * part : (layer + 1) * part])
+
+
+@jit
+def _leave(model: Model, t: int, row: Array) -> None:
+    """What is carried into step t goes to `row` (c,)."""
+    part = row.shape[0] // len(model.traces)
+    for layer in range(len(model.traces)):
+        cell.leave(model.traces[layer], t, row[layer * part : (layer + 1) * part])
+
+
+@jit
+def _forward(model: Model, steps: int) -> None:
+    """The first `steps` steps of the window, from what was entered with; inputs are in the lowest trace."""
+    for t in range(steps):
+        for layer in range(len(model.traces)):
+            cell.forward(model.weights[layer], model.traces[layer], t)
+
+
+@jit
+def _answer(model: Model, activation: int, t: int, row: int) -> None:
+    """ŷ of step t of the window, into `row` of the head's trace."""
+    head.forward(model.head, model.head_trace, activation, model.traces[-1].states, t + 1, row)
+
+
+# --- a key's step -----------------------------------------------------------------------------------
 
 
 @jit
@@ -53,92 +93,168 @@ def _forget(memory: Memory, slot: int) -> None:
 
 
 @jit
-def _load(memory: Memory, trace: Any, slot: int, step: int, t: int) -> None:
-    """Row t of the window gets the input of the key's `step`."""
-    row = step % memory.inputs.shape[1]
-    for j in range(memory.inputs.shape[2]):
-        trace.inputs[t, j] = memory.inputs[slot, row, j]
-
-
-@jit
-def _enter(memory: Memory, trace: Any, slot: int, step: int) -> None:
-    """The window begins with the stored entry state of the key's `step`."""
-    row = step % memory.entries.shape[1]
-    for i in range(memory.entries.shape[2]):
-        trace.states[0, i] = memory.entries[slot, row, i]
-
-
-@jit
-def _step(weights: Any, head: Array, model: Model, memory: Memory, slot: int, x: Array, e: int) -> Any:
-    """One step of the key on row e of `x` (n, d): ŷ; input, entry state and ŷ are kept in its ring."""
-    trace = model.trace
-    step = memory.steps[slot]
-    row, after = step % memory.inputs.shape[1], (step + 1) % memory.entries.shape[1]
-    for j in range(x.shape[1]):
-        memory.inputs[slot, row, j] = like(head[0], x[e, j])
-    _load(memory, trace, slot, step, FIRST)
-    _enter(memory, trace, slot, step)
-    forward(weights, trace, FIRST)
-    for i in range(trace.states.shape[1]):
-        memory.entries[slot, after, i] = trace.states[1, i]
-    y = linear_head.output(head, trace.states, SECOND)
-    memory.outputs[slot, row] = y
-    memory.labels[slot, row] = like(y, math.nan)
-    memory.steps[slot] = step + 1
-    return y
-
-
-@jit
-def _take_label(memory: Memory, tally: Tally, slot: int, step: int, target: float, unit: float) -> None:
-    """The label of the key's `step` has come: score what was published, keep the label for learning."""
-    row = step % memory.labels.shape[1]
-    label = like(memory.outputs[slot, row], target)
-    missed = np.float64(error(memory.outputs[slot, row], label)) * unit
-    if math.isfinite(missed):
-        tally.sums[ERRORS] += missed
-    tally.counts[LABELLED] += 1
-    memory.labels[slot, row] = label
-    if memory.pending[slot] == 0:
-        memory.oldest[slot] = step
-    memory.pending[slot] += 1
-
-
-@jit
-def _due(memory: Memory, slot: int, step: int, window: int, stride: int) -> bool:
-    """Whether `stride` labels wait, or the oldest would leave the window at the next step."""
-    pending, waited = int(memory.pending[slot]), int(step - memory.oldest[slot])
-    return pending > 0 and (pending >= stride or waited >= window - 1)
-
-
-@jit
-def _run_again(weights: Any, model: Model, memory: Memory, slot: int, first: int, steps: int) -> None:
-    """The window from the key's step `first`, forward from its stored entry state with today's weights."""
-    _enter(memory, model.trace, slot, first)
-    for t in range(steps):
-        _load(memory, model.trace, slot, first + t, t)
-        forward(weights, model.trace, t)
-
-
-@jit
-def _sweep(
-    weights: Any, head: Array, model: Model, memory: Memory, slot: int, first: int, steps: int
+def _step(
+    model: Model, memory: Memory, rule: Rule, slot: int, x: npt.NDArray[np.float64], e: int, out: Array
 ) -> None:
-    """The way back: each pending label's loss is injected at its step, averaged; the labels are used up."""
-    dh, dys, trace = model.dh, model.dys, model.trace
-    zero = like(dh[0], 0.0)
-    share = like(zero, 1.0 / memory.pending[slot])
-    for i in range(dh.shape[0]):
-        dh[i] = zero
-    for t in range(steps - 1, -1, -1):
-        row = (first + t) % memory.labels.shape[1]
-        label = memory.labels[slot, row]
-        dys[t] = zero
-        if not math.isnan(label):
-            dys[t] = share * derivative(linear_head.output(head, trace.states, t + 1), label)
-            linear_head.add_backward(head, dys[t], dh)
-            memory.labels[slot, row] = like(zero, math.nan)
-        backward(weights, trace, t, dh, t > 0)
+    """One step of the key on row e of `x`: ŷ goes to `out`; input, entry state and ŷ are kept in its ring."""
+    trace, step = model.traces[0], memory.steps[slot]
+    row, entry = step % memory.inputs.shape[1], step % memory.entries.shape[1]
+    for j in range(x.shape[1]):
+        value = like(memory.inputs[slot, row, j], x[e, j])
+        memory.inputs[slot, row, j] = value
+        trace.inputs[0, j] = value
+    _enter(model, memory.entries[slot, entry])
+    _forward(model, SECOND)
+    _leave(model, SECOND, memory.entries[slot, (step + 1) % memory.entries.shape[1]])
+    _answer(model, rule.activation, FIRST, FIRST)
+    outputs = model.head_trace.sums[-1]
+    for i in range(outputs.shape[1]):
+        memory.outputs[slot, row, i] = outputs[0, i]
+        out[e, i] = outputs[0, i]
+    for j in range(memory.labels.shape[2]):
+        memory.labels[slot, row, j] = like(outputs[0, 0], math.nan)
+    memory.steps[slot] = step + 1
+
+
+@jit
+def _wait(memory: Memory, pool: Pool, slot: int, row: int, window: int) -> None:
+    """The window that ends at the key's last step is put into a row of the pool until its label comes."""
+    made = memory.steps[slot]
+    steps = min(window, made)
+    first, last = made - steps, (made - 1) % memory.outputs.shape[1]
+    for t in range(steps):
+        at = (first + t) % memory.inputs.shape[1]
+        for j in range(pool.inputs.shape[2]):
+            pool.inputs[row, t, j] = memory.inputs[slot, at, j]
+    at = first % memory.entries.shape[1]
+    for i in range(pool.entries.shape[1]):
+        pool.entries[row, i] = memory.entries[slot, at, i]
+    for i in range(pool.outputs.shape[1]):
+        pool.outputs[row, i] = memory.outputs[slot, last, i]
+    pool.lengths[row] = steps
+
+
+# --- the label, and the window that it judges ---------------------------------------------------------
+
+
+@jit
+def _score(
+    model: Model, tally: Tally, rule: Rule, outputs: Array, target: Array, unit: npt.NDArray[np.float64]
+) -> None:
+    """A label has come: the published outputs are judged."""
+    missed = np.float64(losses.error(rule.loss, outputs, target, unit, model.levels))
+    if math.isfinite(missed):
+        tally.sums[WINDOW_ERRORS] += missed
+        tally.sums[BOOST_ERRORS] += missed
+    tally.counts[LABELLED] += 1
+
+
+@jit
+def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Events, e: int) -> int:
+    """Take the event's label, if any, and lay out the window to learn now; returns its steps, 0 if none is due.
+
+    Due: `stride` labels wait, or the oldest would leave the window at the next step.
+    """
+    slot, trace, targets = events.slots[e], model.traces[0], model.targets
+    judged = memory.steps[slot] - max(rule.horizon, 1)
+    if events.judging[e] and judged >= 0:
+        row = judged % memory.labels.shape[1]
+        for j in range(targets.shape[1]):
+            memory.labels[slot, row, j] = like(targets[0, 0], events.target[e, j])
+        _score(model, tally, rule, memory.outputs[slot, row], memory.labels[slot, row], events.unit[e])
+        if memory.pending[slot] == 0:
+            memory.oldest[slot] = judged
+        memory.pending[slot] += 1
+    pending, waited = memory.pending[slot], judged - memory.oldest[slot]
+    if pending == 0 or (pending < rule.stride and waited < rule.window - 1):
+        return 0
     memory.pending[slot] = 0
+    steps = min(rule.window, judged + 1)
+    first = judged + 1 - steps
+    for t in range(steps):
+        row = (first + t) % memory.inputs.shape[1]
+        for j in range(targets.shape[1]):
+            targets[t, j] = memory.labels[slot, row, j]
+            memory.labels[slot, row, j] = like(targets[0, 0], math.nan)
+    if not _ran(rule):
+        for t in range(steps):
+            row = (first + t) % memory.inputs.shape[1]
+            for j in range(trace.inputs.shape[1]):
+                trace.inputs[t, j] = memory.inputs[slot, row, j]
+        _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
+    return steps
+
+
+@jit
+def _recall_waiting(model: Model, pool: Pool, tally: Tally, rule: Rule, events: Events, e: int) -> int:
+    """The same for a label that comes by its id: the window is the one that waits in its row."""
+    if not events.judging[e]:
+        return 0
+    row, trace, targets = events.judge[e], model.traces[0], model.targets
+    steps = pool.lengths[row]
+    for t in range(steps):
+        for j in range(targets.shape[1]):
+            targets[t, j] = like(targets[0, 0], math.nan)
+        for j in range(trace.inputs.shape[1]):
+            trace.inputs[t, j] = pool.inputs[row, t, j]
+    for j in range(targets.shape[1]):
+        targets[steps - 1, j] = like(targets[0, 0], events.target[e, j])
+    _enter(model, pool.entries[row])
+    _score(model, tally, rule, pool.outputs[row], targets[steps - 1], events.unit[e])
+    return steps
+
+
+@jit
+def _ran(rule: Rule) -> bool:
+    """The window to learn is the step that was just made: no need to run it again."""
+    return rule.window == 1 and rule.horizon == 0 and not rule.pooled
+
+
+# --- learning -----------------------------------------------------------------------------------------
+
+
+@jit
+def _known(targets: Array, t: int) -> bool:
+    """Whether step t has a label to be learned."""
+    for j in range(targets.shape[1]):
+        if not math.isnan(targets[t, j]):
+            return True
+    return False
+
+
+@jit
+def _sweep(model: Model, rule: Rule, steps: int) -> int:
+    """The way back: each label's loss is injected at its step, averaged over them; returns how many there are."""
+    labels = FIRST
+    for t in range(steps):
+        labels += _known(model.targets, t)
+    top, outputs, dys = model.traces[-1], model.head_trace.sums[-1], model.head_trace.deltas[-1]
+    share = like(dys[0, 0], 1.0 / labels)
+    for layer in range(len(model.traces)):
+        cell.begin(model.traces[layer])
+    row = FIRST
+    for t in range(steps - 1, -1, -1):
+        if _known(model.targets, t):
+            if not _ran(rule):
+                _answer(model, rule.activation, t, row)
+            losses.derivative(rule.loss, outputs, row, model.targets[t], model.levels, share, dys)
+            head.backward(model.head, model.head_trace, rule.activation, row, top.dh)
+            row += 1
+        for layer in range(len(model.traces) - 1, -1, -1):
+            cell.backward(model.weights[layer], model.traces[layer], t, t > 0)
+            if layer > 0:
+                below = model.traces[layer - 1].dh
+                cell.add_input_gradient(model.weights[layer], model.traces[layer], t, below)
+    return row
+
+
+@jit
+def _gradient(model: Model, steps: int, labels: int) -> Any:
+    """The gradient from what the way back left; returns its squared norm."""
+    squares = head.accumulate(model.head_gradients, model.head_trace, labels)
+    for layer in range(len(model.traces)):
+        squares += cell.accumulate(model.gradients[layer], model.traces[layer], steps)
+    return squares
 
 
 @jit
@@ -153,7 +269,7 @@ def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float)
     if norm > clip:
         factor = clip / norm
         tally.counts[CLIPPED] += 1
-    update(model.parameters, model.gradient, model.optimiser, rate, factor)
+    optimiser.update(model.parameters, model.gradient, model.optimiser, model.settings, rate, factor)
     tally.counts[UPDATES] += 1
 
 
@@ -161,53 +277,40 @@ def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float)
 def advance(
     model: Model,
     memory: Memory,
+    pool: Pool,
     tally: Tally,
-    window: int,
-    stride: int,
-    horizon: int,
-    clip: float,
-    slots: npt.NDArray[np.int32],
-    fresh: npt.NDArray[np.bool_],
-    back: npt.NDArray[np.int32],
-    x: Array,
-    target: Array,
-    unit: Array,
+    rule: Rule,
+    events: Events,
     rates: npt.NDArray[np.float64],
     out: npt.NDArray[np.float64],
     begin: int,
     end: int,
 ) -> None:
-    """Events `begin` to `end` of a block in order: step, predict into `out`, learn.
+    """Events `begin` to `end` of a block in order: step, predict into `out` (n, o), learn.
 
-    A label of the same event (horizon 0) is used after the event's own step, a late one before it. `rates`
-    begins with the rate of the last labelled event before `begin`, then has one for each labelled event
-    from there.
+    `rates` begins with the rate of the last labelled event before `begin`, then has one for each labelled
+    event from there. The row of `out` of an event that makes no step is left alone.
     """
-    inputs, hidden = memory.inputs.shape[2], memory.entries.shape[2]
-    split = model.parameters.shape[0] - hidden - 1
-    weights, head = views(model.parameters, inputs, hidden), model.parameters[split:]
-    gradients, head_gradient = views(model.gradient, inputs, hidden), model.gradient[split:]
-    own = window == 1 and horizon == 0
     before = tally.counts[LABELLED]
+    late = rule.horizon > 0 or rule.pooled
     for e in range(begin, end):
-        slot = slots[e]
-        if fresh[e]:
+        slot = events.slots[e]
+        if events.fresh[e]:
             _forget(memory, slot)
-        if horizon == 0:
-            out[e] = _step(weights, head, model, memory, slot, x, e)
-            judged = memory.steps[slot] - 1
-        else:
-            judged = memory.steps[slot] - horizon
-        if back[e] >= 0 and judged >= 0:
-            _take_label(memory, tally, slot, judged, target[e], unit[e])
-        if _due(memory, slot, judged, window, stride):
-            steps = min(window, judged + 1)
-            first = judged + 1 - steps
-            if not own:
-                _run_again(weights, model, memory, slot, first, steps)
-            _sweep(weights, head, model, memory, slot, first, steps)
-            squares = accumulate(gradients, model.trace, steps)
-            squares += linear_head.accumulate(head_gradient, model.trace.states, model.dys, steps)
-            _descend(model, tally, squares, clip, rates[tally.counts[LABELLED] - before])
-        if horizon > 0:
-            out[e] = _step(weights, head, model, memory, slot, x, e)
+        for turn in range(2):
+            if (turn == 1) == late:  # an earlier step's label is learned before the event's own step
+                if events.moves[e]:
+                    _step(model, memory, rule, slot, events.x, e, out)
+                    if rule.pooled and events.keep[e] >= 0:
+                        _wait(memory, pool, slot, events.keep[e], rule.window)
+                continue
+            if rule.pooled:
+                steps = _recall_waiting(model, pool, tally, rule, events, e)
+            else:
+                steps = _recall(model, memory, tally, rule, events, e)
+            if steps > 0:
+                if not _ran(rule):
+                    _forward(model, steps)
+                labels = _sweep(model, rule, steps)
+                squares = _gradient(model, steps, labels)
+                _descend(model, tally, squares, rule.clip, rates[tally.counts[LABELLED] - before])

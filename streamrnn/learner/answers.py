@@ -23,7 +23,8 @@ def numbers(outs: Sequence[Floats], inputs: Inputs) -> Floats:
 
 def counts(outs: Sequence[Floats], inputs: Inputs) -> Floats:
     """(n, N, 1): scale · e^output; the output is a logarithm, in units of the running mean."""
-    return inputs.scale[:, None] * np.stack([_exponential(out) for out in outs], axis=1)
+    found: Floats = inputs.scale[:, None] * np.stack([_exponential(out) for out in outs], axis=1)
+    return found
 
 
 def quantiles(outs: Sequence[Floats], inputs: Inputs, levels: int) -> Floats:

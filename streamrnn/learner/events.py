@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from streamrnn.arrays import Steps
 from streamrnn.config.models import Config
 from streamrnn.features import Block, Classes, Inputs, Target
 from streamrnn.learner import answers as a
@@ -13,6 +14,7 @@ from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Number
 from streamrnn.learner.outputs import Encoder
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.prepass import Flags
+from streamrnn.mixing import Intervals, Quantiles, Scored
 from streamrnn.types import Partition
 
 
@@ -25,6 +27,9 @@ class Events(Passes):
         self.features = build.features(config)
         super().__init__(config, build.course(config.task), self.features.inputs)
         self._loss, self._levels = build.loss(config.task)
+        level = build.interval(config.task)
+        self.intervals = [] if level is None else [Intervals(level) for _ in goal.labels]
+        self.quantiles = [Quantiles(self._levels) for _ in goal.labels] if self._levels else []
         self._encoder = Encoder(
             lineage,
             _form(goal, self.classes, self.mixtures.members),
@@ -38,10 +43,12 @@ class Events(Passes):
 
     def parts(self) -> dict[str, Stateful]:
         classes = {} if self.classes is None else {"classes": self.classes}
-        return {**super().parts(), "features": self.features, **classes}
+        intervals = {f"intervals/{i}": part for i, part in enumerate(self.intervals)}
+        quantiles = {f"quantiles/{i}": part for i, part in enumerate(self.quantiles)}
+        return {**super().parts(), "features": self.features, **classes, **intervals, **quantiles}
 
     def per_key(self) -> list[PerKey]:
-        return [self.features, *super().per_key()]
+        return [self.features, *super().per_key(), *self.intervals, *self.quantiles]
 
     def rows_of_keys(self) -> list[str]:
         return ["features/keys/steps", *super().rows_of_keys()]
@@ -64,7 +71,27 @@ class Events(Passes):
         outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
         scored = self.mixtures.score(steps, label, self._answers(outs, inputs))
         self.labelled += int(np.count_nonzero((steps.back >= 0) | (steps.judge >= 0)))
-        return Answers(label, steps.moves, scored)
+        return Answers(
+            label,
+            steps.moves,
+            scored,
+            bounds=[
+                part.answer(steps, label[field], scored[field].published)[:2]
+                for field, part in enumerate(self.intervals)
+            ],
+            quantiles=self._quantiles(steps, label, outs, inputs, scored) if self.quantiles else None,
+        )
+
+    def _quantiles(
+        self, steps: Steps, label: Floats, outs: list[Floats], inputs: Inputs, scored: list[Scored]
+    ) -> Floats:
+        """(n, w, q)"""
+        each = a.quantiles(outs, inputs, len(self._levels))
+        published = [
+            part.answer(steps, label[field], each[:, :, field], scored[field].weights[:, : len(outs)])
+            for field, part in enumerate(self.quantiles)
+        ]
+        return np.stack(published, axis=1)
 
     def _label(self, block: Block) -> Floats:
         """(w, n) numbers, or (1, n) indices of classes; NaN: not known."""
@@ -97,6 +124,10 @@ class Events(Passes):
         fields = np.empty((0, self.mixtures.width))
         none = Inputs(np.empty((0, self.features.inputs)), fields, fields, fields, fields)
         self._answers([np.empty((0, network.outputs)) for network in self.networks], none)
+        for intervals in self.intervals[:1]:
+            intervals.warm_up()
+        for quantiles in self.quantiles[:1]:
+            quantiles.warm_up()
 
 
 def _form(goal: Target, classes: Classes | None, members: Sequence[str]) -> Form:

@@ -101,6 +101,9 @@ def _mean(each: Sequence[Mapping[str, Quality]]) -> dict[str, Quality]:
 
 
 def _mean_of(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    if len(each) == 1:
-        return dict(each[0])
-    return {name: sum(figures[name] for figures in each) / len(each) for name in each[0]}
+    return {name: _middle([figures[name] for figures in each]) for name in each[0]}
+
+
+def _middle(values: Sequence[float]) -> float:
+    """The mean; a count that is the same everywhere stays a whole number."""
+    return values[0] if len(set(values)) == 1 else sum(values) / len(values)

@@ -8,7 +8,7 @@ from streamrnn.features import Block, Keys
 from streamrnn.learner import build
 from streamrnn.learner.build import AnyNetwork, PerKey, Stateful
 from streamrnn.learner.mixtures import Mixtures
-from streamrnn.learner.prepass import Course
+from streamrnn.learner.prepass import Ahead, Course
 from streamrnn.types import Partition
 
 
@@ -46,7 +46,8 @@ class Passes(ABC):
     def rows_of_keys(self) -> list[str]:
         """Of each part that holds keys, an array of its state with one row for each."""
         networks = [f"networks/{i}/keys/steps" for i in range(len(self.networks))]
-        return [*networks, "mixture/0/mix/weights"]
+        course = ["course/steps"] if isinstance(self.course, Ahead) else []
+        return [*course, *networks, "mixture/0/mix/weights"]
 
     def per_key(self) -> list[PerKey]:
         """Everything that grows with the keys, and with the answers that wait for their labels."""

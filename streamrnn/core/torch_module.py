@@ -82,6 +82,7 @@ class Module:
             self._probe()
         self._learned = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         self.flat = self._flatten()
+        self._moving = [name for name, tensor in self.fixed().items() if tensor.is_floating_point()]
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Module:
     def predict(self, x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
         """(o,) outputs and the next state from x (d,); the module is in evaluation mode."""
         self.module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self._sound():
             output, after = self._step(self._tensor(x)[None], self._tensors(state))
             return output[0].cpu().numpy(), self._kept(after)
 
@@ -107,12 +108,13 @@ class Module:
             self._tensor(stretch.inputs),
             self._tensor(stretch.targets),
         )
-        labelled = (~np.isnan(stretch.targets).all(axis=1)).tolist()
+        labelled = (~np.isnan(stretch.targets)).any(axis=1).tolist()
         losses = []
-        for t, wanted in enumerate(labelled):
-            output, state = self._step(inputs[t : t + 1], state)
-            if wanted:
-                losses.append(loss.value(output[0], targets[t], levels))
+        with self._sound():
+            for t, wanted in enumerate(labelled):
+                output, state = self._step(inputs[t : t + 1], state)
+                if wanted:
+                    losses.append(loss.value(output[0], targets[t], levels))
         found = torch.autograd.grad(
             sum(losses) / len(losses), list(self._learned.values()), materialize_grads=True
         )
@@ -121,6 +123,20 @@ class Module:
     def _step(self, x: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         output, after = self.module(x, tuple(state) if self._tuple else state[0])
         return output, self._listed(after)
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """What calls leave in buffers stays only if all of it is finite."""
+        if not self._moving:
+            yield
+            return
+        before = {name: tensor.clone() for name, tensor in self.fixed().items()}
+        yield
+        after = self.fixed()
+        if not all(torch.isfinite(after[name]).all() for name in self._moving):
+            with torch.no_grad():
+                for name, tensor in after.items():
+                    tensor.copy_(before[name])
 
     # --- its form -----------------------------------------------------------------------------------
 

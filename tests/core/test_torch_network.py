@@ -81,10 +81,10 @@ def half_squared(output, target):
     [*((shape, "adam") for shape in SHAPES), *(("strided", name) for name in OPTIMISERS if name != "adam")],
 )
 def test_moves_as_its_definition_with_torch_moves(shape, optimiser):
-    """A twin of plain lists; the worst difference of any output or weight over 120 events is below 1e-12."""
+    """A twin of plain lists; the worst difference of any output or weight over 70 events is below 1e-12."""
     options = dict(SHAPES[shape])
     pooled, horizon = options.pop("pooled", False), options.get("horizon", 0)
-    events = stream(120, horizon=horizon, pooled=pooled, targets=2)
+    events = stream(70, horizon=horizon, pooled=pooled, targets=2)
     ours = network(
         module=BUILT_IN,
         args={"cell": "lstm", "hidden": 4},
@@ -199,7 +199,7 @@ def test_blocks_cut_anywhere_and_snapshots_anywhere_give_the_same_bits(form):
     assert np.isfinite(expected[events.steps.moves]).all()
     assert np.isnan(expected[~events.steps.moves]).all()
 
-    @settings(max_examples=5, deadline=None, database=None)
+    @settings(max_examples=4, deadline=None, database=None)
     @given(st.dictionaries(st.integers(1, 79), st.booleans(), max_size=5))
     def check(cuts):
         net = formed(form)
@@ -282,19 +282,26 @@ def test_a_gradient_that_is_not_finite_is_skipped_before_anything_moves():
     assert np.isfinite(net.advance(*events.between(judged + 1, 60))).all()
 
 
-def test_a_state_that_is_not_finite_is_not_carried_on():
+def test_neither_a_state_nor_a_buffer_that_is_not_finite_is_carried_on():
     events = stream(30, keys=1)
     x = events.x.copy()
     x[10, 0] = 4.0
     net = network(2, module=HERE + "Exploding")
     assert np.isfinite(net.advance(*events._replace(x=x))).all()
-    assert np.isfinite(net.state()["keys/entries/0"]).all()
+    state = net.state()
+    assert np.isfinite(state["keys/entries/0"]).all()
+    assert np.isfinite(state["fixed/total"]).all()
+    sound = network(2, module=HERE + "Exploding")
+    sound.advance(*events)
+    assert state["fixed/calls"] < sound.state()["fixed/calls"], (
+        "what left infinity behind is undone as a whole"
+    )
 
 
 def test_learns_a_memory_that_one_step_cannot_hold():
     """The label is the input of two steps ago."""
     random = np.random.default_rng(0)
-    n = 600
+    n = 450
     x = random.choice([-1.0, 1.0], size=(n, INPUTS))
     events = stream(n, keys=1)
     steps = events.steps._replace(back=np.zeros(n, np.int32), fresh=np.arange(n) == 0)
@@ -302,7 +309,7 @@ def test_learns_a_memory_that_one_step_cannot_hold():
     fast = Schedule(rate=0.03, warmup=0)
     net = network(3, module=BUILT_IN, args={"hidden": 8}, schedule=fast)
     out = net.advance(steps, x, target, np.ones((n, 1)))
-    assert np.mean((out - target)[-100:] ** 2) < 0.2, "1 is the error of a rule without memory"
+    assert np.mean((out - target)[-100:] ** 2) < 0.3, "1 is the error of a rule without memory"
 
 
 # --- rows, bytes, counts --------------------------------------------------------------------------------

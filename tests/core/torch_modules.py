@@ -46,17 +46,21 @@ class Everything(torch.nn.Module):
 
 
 class Exploding(torch.nn.Module):
-    """A state that grows beyond every number where the first input is above 3."""
+    """State and buffer grow beyond every number where the first input is above 3."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
         self.give = torch.nn.Linear(1, outputs)
+        self.register_buffer("total", torch.zeros(1, 1))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def initial_state(self, batch):
         return torch.zeros(batch, 1)
 
     def forward(self, x, state):
         after = torch.where(x[:, :1] > 3, torch.inf, 0.5 * state + x[:, :1])
+        self.total += after.detach()
+        self.calls += 1
         return self.give(state), after
 
 

@@ -16,6 +16,8 @@ BASELINE = 20
 """Stretches from which mean and deviation are known before any is judged."""
 MEMORY = 100
 """Stretches over which mean and deviation fade, because a network that learns makes its error fall."""
+AFTER_FALL = 5
+"""Stretches that the moments weigh no more than, once the error has fallen."""
 
 
 class Boost:
@@ -30,7 +32,7 @@ class Boost:
 
     A drift sets the rate to `factor` times the scheduled one, from where it comes back linearly over `lasts`
     labelled events. Until then nothing is judged, and then the moments are learned anew: the level after
-    a drift is another one. So they are after a fall, found by the same sum downwards; no more comes of it.
+    a drift is another one. A fall, found by the same sum downwards, only makes them follow quicker.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Boost:
 
     def _forget(self) -> None:
         self._stretches = 0
-        """Stretches that the moments are of."""
+        """Stretches that the moments weigh."""
+        self._known = False
+        """Whether the moments are good enough to judge by."""
         self._mean = self._variance = 0.0
         self._risen = self._fallen = 0.0
 
@@ -78,7 +82,7 @@ class Boost:
     def _look(self, mean: float) -> None:
         """One stretch's mean error: judge it if there is something to judge it by, then learn from it."""
         away = mean - self._mean
-        if self._stretches >= BASELINE:
+        if self._known:
             deviation = max(math.sqrt(self._variance), LEAST * self._mean, sys.float_info.min)
             deviations = min(max(away / deviation, -MOST), MOST)
             away = deviations * deviation  # nor does a single bad one move the moments far
@@ -87,24 +91,30 @@ class Boost:
         if self._risen > self.threshold:
             self.drifts += 1
             self._left = self.lasts
-        if max(self._risen, self._fallen) > self.threshold:
             self._forget()
-        else:
-            self._learn(away)
+            return
+        if self._fallen > self.threshold:
+            self._stretches = min(self._stretches, AFTER_FALL)
+            self._risen = self._fallen = 0.0
+        self._learn(away)
 
     def _learn(self, away: float) -> None:
         """Moments of all stretches at first, then fading (West 1979)."""
         self._stretches += 1
+        self._known = self._known or self._stretches >= BASELINE
         weight = max(1.0 / self._stretches, 1.0 / MEMORY)
         self._mean += weight * away
         self._variance = (1.0 - weight) * (self._variance + weight * away * away)
 
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
         return {
-            "counts": np.array([self.drifts, self._count, self._left, self._stretches], np.int64),
+            "counts": np.array(
+                [self.drifts, self._count, self._left, self._stretches, self._known], np.int64
+            ),
             "moments": np.array([self._mean, self._variance, self._risen, self._fallen]),
         }
 
     def load(self, state: dict[str, npt.NDArray[np.generic]]) -> None:
-        self.drifts, self._count, self._left, self._stretches = (int(value) for value in state["counts"])
+        self.drifts, self._count, self._left, self._stretches, known = (int(v) for v in state["counts"])
+        self._known = bool(known)
         self._mean, self._variance, self._risen, self._fallen = (float(value) for value in state["moments"])

@@ -50,11 +50,23 @@ def test_no_stationary_stream_of_twenty_fires(kind):
     assert [fed(Boost(), errors(seed, kind)) for seed in range(20)] == [[]] * 20
 
 
-def test_an_error_that_falls_is_no_drift_and_a_later_rise_is():
-    falling = errors(0) * np.repeat([*np.geomspace(10, 1, 50), *np.ones(50)], EVENTS // 100)
-    falling[15_000:] *= 4
-    (fired,) = fed(Boost(), falling)
-    assert 15_000 < fired <= 15_000 + 5 * 50
+def falling(seed: int):
+    """The error of a network that learns, from ten times its last level."""
+    return errors(seed) * (1 + 9 * np.exp(-np.arange(EVENTS) / 3000))
+
+
+def test_an_error_that_falls_is_no_drift():
+    assert [fed(Boost(), falling(seed)) for seed in range(20)] == [[]] * 20
+
+
+@pytest.mark.parametrize("at", [6000, 9000, 15_000])
+def test_a_jump_while_the_error_falls_is_detected_within_ten_stretches(at):
+    for seed in range(5):
+        jumping = falling(seed)
+        jumping[at:] *= 5
+        fired = fed(Boost(), jumping)
+        assert len(fired) == 1
+        assert at < fired[0] <= at + 10 * 50
 
 
 def test_one_bad_stretch_is_no_drift():

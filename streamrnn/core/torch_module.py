@@ -108,12 +108,11 @@ class Module:
             self._tensor(stretch.inputs),
             self._tensor(stretch.targets),
         )
-        labelled = (~np.isnan(stretch.targets)).any(axis=1).tolist()
         losses = []
         with self._sound():
-            for t, wanted in enumerate(labelled):
+            for t, target in enumerate(stretch.targets):
                 output, state = self._step(inputs[t : t + 1], state)
-                if wanted:
+                if not np.isnan(target).all():
                     losses.append(loss.value(output[0], targets[t], levels))
         found = torch.autograd.grad(
             sum(losses) / len(losses), list(self._learned.values()), materialize_grads=True

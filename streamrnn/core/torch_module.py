@@ -103,20 +103,15 @@ class Module:
     def gradient(self, stretch: Stretch, loss: Loss, levels: Levels) -> Any:
         """(p,) of the mean loss over the labels of a window; the module is in training mode."""
         self.module.train()
-        state, inputs, targets = (
-            self._tensors(stretch.entry),
-            self._tensor(stretch.inputs),
-            self._tensor(stretch.targets),
-        )
-        losses = []
+        state, losses = self._tensors(stretch.entry), []
+        inputs, targets = self._tensor(stretch.inputs), self._tensor(stretch.targets)
         with self._sound():
             for t, target in enumerate(stretch.targets):
                 output, state = self._step(inputs[t : t + 1], state)
                 if not np.isnan(target).all():
                     losses.append(loss.value(output[0], targets[t], levels))
-        found = torch.autograd.grad(
-            sum(losses) / len(losses), list(self._learned.values()), materialize_grads=True
-        )
+            mean = sum(losses) / len(losses)
+            found = torch.autograd.grad(mean, list(self._learned.values()), materialize_grads=True)
         return torch.cat([part.reshape(-1) for part in found])
 
     def _step(self, x: Any, state: list[Any]) -> tuple[Any, list[Any]]:

@@ -41,7 +41,7 @@ SHARE = 0.3
 USUAL = 1 / 500
 """Gain of what the stream remembers over all its keys."""
 LEAST = math.log(0.05)
-"""Least q. Where nearly all errors are 0 it would fall for ever, and take as long to rise when they change."""
+"""Least q. Where nearly all errors are 0 it would fall on, and take as long to rise again."""
 MOST = math.log(1e6)
 """Greatest q."""
 WIDEST = 1e200

@@ -85,7 +85,7 @@ class Surprise:
         ranks = 2 + len(SPANS)
         stream = SurpriseStream(np.zeros((ranks, BINS)), np.zeros((ranks, BINS + 1)), np.array([1.0, 0.0]))
         self._memory: Memory[SurpriseMemory, Nothing, SurpriseStream] = Memory(keys, no_table(), stream)
-        self._fades = 0.5 ** (1 / np.array(SPANS))
+        self._fades = np.array([0.5 ** (1 / span) for span in SPANS])
 
     @property
     def bytes_per_key(self) -> int:
@@ -130,7 +130,7 @@ class Surprise:
 
     def load(self, state: Mapping[str, Array]) -> None:
         """Take over a `state()` of an equal one; SnapshotError names what does not fit."""
-        slots = len(state["typical"]) if "typical" in state and state["typical"].ndim else 0
+        slots = len(state["events"]) if "events" in state and state["events"].ndim else 0
         expect(state, self._memory.expected(slots, 0))
         self._memory.load(state, slots, 0)
 
@@ -208,6 +208,14 @@ def _age(stream: SurpriseStream) -> None:
     stream.weight[1] += stream.weight[0]
     stream.weight[0] *= GROWTH
     if stream.weight[0] > HEAVY:
-        stream.bins[:, :] /= stream.weight[0]
-        stream.trees[:, :] /= stream.weight[0]
-        stream.weight[:] /= stream.weight[0]
+        _scale(1.0 / stream.weight[0], stream)
+
+
+@njit(cache=True, error_model="numpy")
+def _scale(by: float, stream: SurpriseStream) -> None:
+    for r in range(len(stream.bins)):
+        for b in range(BINS):
+            stream.bins[r, b] *= by
+            stream.trees[r, 1 + b] *= by
+    stream.weight[0] *= by
+    stream.weight[1] *= by

@@ -10,7 +10,7 @@ from streamrnn.features import Block, Classes, Inputs, Target
 from streamrnn.learner import answers as a
 from streamrnn.learner import build
 from streamrnn.learner.build import PerKey, Stateful
-from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Number, Numbers
+from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Ints, Number, Numbers
 from streamrnn.learner.outputs import Encoder
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.prepass import Flags
@@ -63,7 +63,7 @@ class Events(Passes):
         return self._encoder.values(block, self.answer(block), offsets, partition, first)
 
     def answer(self, block: Block) -> Answers:
-        label = self._label(block)
+        label, seen = self._label(block)
         known: Flags = np.asarray(np.isfinite(label).any(axis=0))
         steps = self.course.resolve(block, self.keys, known)
         self.reserve()
@@ -75,6 +75,7 @@ class Events(Passes):
             label,
             steps.moves,
             scored,
+            seen,
             bounds=[
                 part.answer(steps, label[field], scored[field].published)[:2]
                 for field, part in enumerate(self.intervals)
@@ -93,9 +94,14 @@ class Events(Passes):
         ]
         return np.stack(published, axis=1)
 
-    def _label(self, block: Block) -> Floats:
-        """(w, n) numbers, or (1, n) indices of classes; NaN: not known."""
-        return block.label if self.classes is None else self.classes.resolve(block.classes)[np.newaxis]
+    def _label(self, block: Block) -> tuple[Floats, Ints]:
+        """(w, n) numbers, or (1, n) indices of classes, NaN: not known; and (n,) classes seen before each."""
+        if self.classes is None:
+            return block.label, np.zeros(len(block), np.int64)
+        before = len(self.classes.names)
+        label = self.classes.resolve(block.classes)
+        seen = np.fmax.accumulate(np.concatenate([[before], label + 1.0]))  # indices are given as they come
+        return label[np.newaxis], seen[:-1].astype(np.int64)
 
     def _answers(self, outs: list[Floats], inputs: Inputs) -> Floats:
         """(n, N, w) numbers or (n, N, C) probabilities."""

@@ -1,7 +1,7 @@
 """How the answers of each kind of task look in a prediction record, as columns over a block."""
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ from streamrnn.features import Classes
 from streamrnn.mixing import Scored
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 NOTHING: Iterable[Any] = repeat(None)
 
@@ -25,6 +26,8 @@ class Answers(NamedTuple):
     """(n,) the record is an event of its own; False: it only brought a label."""
     scored: Sequence[Scored]
     """Of each field."""
+    known: Ints
+    """(n,) classes that had been seen before the event."""
     bounds: Sequence[tuple[Floats, Floats]] = ()
     """Of each field, if intervals are asked for: lowest and highest value (n,)."""
     quantiles: Floats | None = None
@@ -119,49 +122,45 @@ class Numbers:
 
 
 class Class:
-    """The likeliest class, and the probability of each."""
+    """The likeliest class, and the probability of each that had been seen before the event."""
 
     def __init__(self, classes: Classes, members: Sequence[str]) -> None:
         self._classes = classes
-        self._names: list[str] = []
-        self._probabilities: Callable[..., Any] = dict
         self._members = named(members)
         self._losses = named(("mix", *members))
 
-    def _known(self) -> int:
-        """How many classes have a name by now; only they are published."""
-        names = self._classes.names
-        if len(names) != len(self._names):
-            self._names, self._probabilities = names, named(names)
-        return len(names)
-
     def predictions(self, answers: Answers) -> Iterable[Any]:
-        return self._likeliest(answers.scored[0].published)
+        return self._likeliest(answers.scored[0].published, answers.known)
 
-    def _likeliest(self, published: Floats) -> Iterable[Any]:
-        known = self._known()
-        if not known:
-            return NOTHING
-        return map(self._names.__getitem__, np.argmax(published[:, :known], axis=1).tolist())
+    def _likeliest(self, probabilities: Floats, known: Ints) -> Iterable[Any]:
+        """None where it is a class that nobody had seen yet."""
+        indices = np.where(np.isnan(probabilities[:, 0]), known, probabilities.argmax(axis=1))
+        names = np.array([*self._classes.names, None], object)
+        return _listed(names[np.where(indices < known, indices, -1)])
 
     def probabilities(self, answers: Answers) -> Iterable[Any]:
-        columns = answers.scored[0].published[:, : self._known()].T.tolist()
-        return map(self._probabilities, *columns) if columns else NOTHING
+        return self._by_name(answers.scored[0].published, answers.known)
 
     def members(self, answers: Answers) -> Iterable[Any]:
-        known = self._known()
-        members = answers.scored[0].members[:, :, :known]
-        if not known:
-            return NOTHING
-        each = (map(self._probabilities, *column.T.tolist()) for column in members.swapaxes(0, 1))
-        return map(self._members, *each)
+        members = answers.scored[0].members.swapaxes(0, 1)
+        return map(self._members, *(self._by_name(each, answers.known) for each in members))
+
+    def _by_name(self, probabilities: Floats, known: Ints) -> Iterable[Any]:
+        """By the names of the classes known to each event, whose number never falls."""
+        names = self._classes.names
+        edges = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), len(known)]
+        for begin, end in pairwise(edges):
+            kind = named(names[: known[begin]])
+            columns = probabilities[begin:end, : known[begin]].T.tolist()
+            yield from map(kind, *columns) if columns else repeat(kind(), end - begin)
 
     def labels(self, answers: Answers) -> Iterable[Any]:
-        self._known()
-        return [None if index != index else self._names[int(index)] for index in answers.label[0].tolist()]
+        names = self._classes.names
+        return [None if index != index else names[int(index)] for index in answers.label[0].tolist()]
 
     def judged(self, answers: Answers) -> Iterable[Any]:
-        return self._likeliest(answers.scored[0].judged_published)
+        known = np.fmax(answers.known, answers.label[0] + 1.0).astype(np.int64)
+        return self._likeliest(answers.scored[0].judged_published, known)
 
     def losses(self, answers: Answers) -> Iterable[Any]:
         return map(self._losses, *answers.scored[0].losses.T.tolist())

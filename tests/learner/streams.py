@@ -41,7 +41,56 @@ BINARY = {
     "networks": [{"name": "one-step", "window": 1, **SMALL}],
     "predictions": {"members": True},
 }
-TASKS = {"forecast": FORECAST, "regression": REGRESSION, "binary": BINARY}
+FIELDS = {
+    "task": {"forecast": ["level", "other"], "horizon": 3, "interval": 0.8},
+    "key": "sensor",
+    "features": [{"number": "level"}, {"lags": "other", "steps": [4]}],
+    "networks": [{"name": "deep", "cell": "lstm", "layers": 2, "head": [4], "window": 2, **SMALL}],
+    "max_keys": 3,
+}
+QUANTILES = {
+    "task": {"regression": "level", "loss": {"quantile": [0.1, 0.5, 0.9]}},
+    "key": "sensor",
+    "features": [{"number": "other"}],
+    "networks": [{"name": "a", **SMALL}, {"name": "b", "seed": 1, **SMALL}],
+}
+COUNTS = {
+    "task": {"forecast": "count", "reference": "none", "loss": "poisson"},
+    "key": "sensor",
+    "features": [{"number": "count"}],
+    "networks": [{"name": "elman", "cell": "elman", "optimiser": "rmsprop", **SMALL}],
+    "on_drift": {"learning_rate": "boost"},
+}
+MULTICLASS = {
+    "task": {"multiclass": "kind", "bound": 3},
+    "features": [{"number": "other"}, {"previous": "kind"}],
+    "networks": [{"name": "one-step", "optimiser": {"adamw": {"weight_decay": 0.1}}, **SMALL}],
+}
+LATE = {
+    "task": {"binary": "was_high", "delayed": {"id": "id", "label_of": "of", "ttl": "2h", "pool": 8}},
+    "key": "sensor",
+    "time": "at",
+    "features": [{"number": "other"}, {"previous": "was_high"}],
+    "networks": [{"name": "late", "window": 3, **SMALL}],
+    "max_keys": 3,
+}
+TEXT = {
+    "task": {"next_token": "text", "vocabulary": "ab "},
+    "key": "sensor",
+    "networks": [{"name": "reader", "window": 2, **SMALL}],
+    "max_keys": 3,
+}
+TASKS = {
+    "forecast": FORECAST,
+    "regression": REGRESSION,
+    "binary": BINARY,
+    "fields": FIELDS,
+    "quantiles": QUANTILES,
+    "counts": COUNTS,
+    "multiclass": MULTICLASS,
+    "late": LATE,
+    "text": TEXT,
+}
 
 
 def config(task: dict[str, Any], **changes: Any) -> Config:
@@ -53,9 +102,14 @@ def record(offset: int, **fields: Any) -> Record:
 
 
 def events(count: int, keys: int = 4, seed: int = 0, missing: float = 0.1) -> list[dict[str, Any]]:
-    """Waves of `keys` sensors, interleaved at random; a share of values and labels is missing."""
+    """Waves of `keys` sensors, interleaved at random; a share of values and labels is missing.
+
+    `was_high` is the label of an earlier event, `of`, of the same sensor; an event without an id only brings
+    that.
+    """
     chance = random.Random(seed)
     steps = [0] * keys
+    before: list[list[tuple[int, bool]]] = [[(0, False)] for _ in range(keys)]
     made = []
     for i in range(count):
         key = chance.randrange(keys)
@@ -69,8 +123,13 @@ def events(count: int, keys: int = 4, seed: int = 0, missing: float = 0.1) -> li
                 "level": None if chance.random() < missing else level,
                 "other": None if chance.random() < missing else level + chance.gauss(0, 1),
                 "high": None if chance.random() < missing else level > 15,
+                "count": None if chance.random() < missing else chance.randrange(20),
+                "text": "".join(chance.choices("ab c", k=chance.randrange(9))),
             }
         )
+        earlier, was_high = before[key][-min(chance.randrange(1, 6), len(before[key]))]
+        made[-1] |= {"id": i if chance.random() > 0.2 else None, "of": earlier, "was_high": was_high}
+        before[key].append((i, level > 15))
     return made
 
 

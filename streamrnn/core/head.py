@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_product, add_transposed, outer_sum
+from streamrnn.core.linear import add_product, add_transposed, copy, fill, outer_sum
 from streamrnn.core.numerics import jit, like, tanh
 
 Array = npt.NDArray[np.floating]
@@ -70,7 +70,7 @@ def views(flat: Array, widths: tuple[int, ...]) -> tuple[Dense, ...]:
 
 
 def named(flat: Array, widths: tuple[int, ...]) -> dict[str, Array]:
-    """Views by the names and shapes of `torch.nn.Linear`: `head.0.weight`, `head.0.bias`, `head.1.weight`, …"""
+    """Views by the names and shapes of `torch.nn.Linear`: `head.0.weight`, `head.0.bias`, `head.1.…`"""
     return {
         f"head.{i}.{name}": array
         for i, layer in enumerate(views(flat, widths))
@@ -96,12 +96,10 @@ def forward(
     layers: tuple[Dense, ...], trace: Trace, activation: int, states: Array, step: int, row: int
 ) -> None:
     """ŷ of the state in row `step` of `states`, into the trace's `row`."""
-    for i in range(states.shape[1]):
-        trace.inputs[0][row, i] = states[step, i]
+    copy(states[step], trace.inputs[0][row])
     for layer in range(len(layers)):
         sums = trace.sums[layer][row]
-        for i in range(sums.shape[0]):
-            sums[i] = layers[layer].bias[i]
+        copy(layers[layer].bias, sums)
         add_transposed(layers[layer].weight, trace.inputs[layer], row, sums)
         if layer + 1 < len(layers):
             _activate(activation, sums, trace.inputs[layer + 1][row])
@@ -109,11 +107,10 @@ def forward(
 
 @jit
 def backward(layers: tuple[Dense, ...], trace: Trace, activation: int, row: int, dh: Array) -> None:
-    """∂L/∂h is added to `dh`; ∂L/∂ŷ stands in the `row` of the last layer's deltas, and the others' follow."""
+    """∂L/∂h is added to `dh`; ∂L/∂ŷ stands in `row` of the last layer's deltas, the others' follow."""
     for layer in range(len(layers) - 1, 0, -1):
         below = trace.deltas[layer - 1][row]
-        for i in range(below.shape[0]):
-            below[i] = like(below[i], 0.0)
+        fill(below, 0.0)
         add_product(layers[layer].weight, trace.deltas[layer], row, below)
         _scale_by_slope(activation, trace.sums[layer - 1][row], below)
     add_product(layers[0].weight, trace.deltas[0], row, dh)

@@ -17,11 +17,23 @@ Vector = npt.NDArray[np.floating]
 
 
 @apart
+def copy(source: Vector, out: Vector) -> None:
+    """out = source, in the type of `out`."""
+    for i in range(out.shape[0]):
+        out[i] = source[i]
+
+
+@apart
+def fill(out: Vector, value: float) -> None:
+    """Every element becomes `value`."""
+    for i in range(out.shape[0]):
+        out[i] = value
+
+
+@apart
 def affine(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
     """out = bias + Wᵀ x for the inputs of step t."""
-    d = inputs.shape[1]
-    for i in range(out.shape[0]):
-        out[i] = weights[d, i]
+    copy(weights[inputs.shape[1]], out)
     add_product(weights, inputs, t, out)
 
 

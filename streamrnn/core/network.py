@@ -1,15 +1,15 @@
 """A recurrent network that learns while it predicts: parameters for all, a state and a ring per key."""
 
 import importlib
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from streamrnn.arrays import Steps, expect, grown, nested, shapes, within
 from streamrnn.core import head as dense
-from streamrnn.core import kernel
+from streamrnn.core import kernel, torch_names
 from streamrnn.core.boost import Boost
 from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
@@ -36,6 +36,13 @@ from streamrnn.core.window import Window
 
 Array = npt.NDArray[np.floating]
 State = dict[str, npt.NDArray[np.generic]]
+
+Arrays = TypeVar("Arrays", Memory, Pool)
+
+
+def _each(arrays: Arrays, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Arrays:
+    """The same named arrays, each of them changed."""
+    return arrays._replace(**{name: change(array) for name, array in arrays._asdict().items()})
 
 
 class Network:
@@ -176,17 +183,23 @@ class Network:
         )
 
     def reserve(self, slots: int, rows: int = 0) -> None:
-        """Make room for so many slots and rows of labels by id, at least doubling, so that growing costs little."""
+        """Make room for so many slots and rows of labels by id; at least doubled, as growing costs."""
         if slots > self._slots:
             self._slots = slots
-            self._memory = Memory(*(grown(array, slots) for array in self._memory))
+            self._memory = _each(self._memory, lambda array: grown(array, slots))
         if self._pooled and rows > self._rows:
             self._rows = rows
-            self._pool = Pool(*(grown(array, rows) for array in self._pool))
+            self._pool = _each(self._pool, lambda array: grown(array, rows))
 
     # --- learning -------------------------------------------------------------------------------------
 
-    def advance(self, steps: Steps, x: Array, target: Array, unit: Array) -> npt.NDArray[np.float64]:
+    def advance(
+        self,
+        steps: Steps,
+        x: npt.NDArray[np.float64],
+        target: npt.NDArray[np.float64],
+        unit: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.float64]:
         """The raw outputs (n, o) of the events of a block, learning on the way; see `gradients`.
 
         x (n, d); `target` (n, w) in the loss's scale, NaN where unknown; `unit` (n, w) turns a scaled error
@@ -283,6 +296,17 @@ class Network:
         return int(self._tally.counts[SKIPPED])
 
     @property
+    def drifts(self) -> int:
+        """Rises of the error that were reacted to."""
+        return 0 if self.boost is None else self.boost.drifts
+
+    @property
+    def rate_now(self) -> float:
+        """Learning rate of the next labelled event."""
+        factor = 1.0 if self.boost is None else float(self.boost.factors(1)[-1])
+        return factor * float(self.schedule.rates(self.labelled + 1, 0)[0])
+
+    @property
     def gradient_norm(self) -> float:
         """Norm of the last finite gradient, before clipping."""
         return float(self._tally.sums[NORM])
@@ -312,6 +336,16 @@ class Network:
             for name, array in self._cell.named(part, self._inputs_of(layer), self.hidden).items()
         } | dense.named(self._of_head(flat), self._widths)
 
+    def take(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Begin with these weights, by torch's names; see `torch_names.imported`. Raises ConfigError."""
+        parameters = self.parameters()
+        for name, values in torch_names.imported(parameters, weights).items():
+            parameters[name][...] = values
+
+    def torch_state(self) -> dict[str, Array]:
+        """Copies of the parameters by torch's names: of its RNN, LSTM or GRU, then `head.0.weight` …"""
+        return torch_names.exported(self.parameters())
+
     # --- saving and restoring ---------------------------------------------------------------------
 
     def _arrays(self, memory: Memory, pool: Pool) -> dict[str, npt.NDArray[Any]]:
@@ -331,8 +365,8 @@ class Network:
 
     def state(self) -> State:
         """Copies of everything that shapes the future, by name: of as many slots and rows as are reserved."""
-        memory = Memory(*(array[: self._slots] for array in self._memory))
-        pool = Pool(*(array[: self._rows] for array in self._pool))
+        memory = _each(self._memory, lambda array: array[: self._slots])
+        pool = _each(self._pool, lambda array: array[: self._rows])
         arrays = self._arrays(memory, pool) | self._counters()
         return {name: array.copy() for name, array in arrays.items()}
 

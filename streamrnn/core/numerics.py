@@ -41,7 +41,10 @@ compile, so that only compiled code may call them.
 """
 
 APART: dict[str, Any] = INLINED | {"forceinline": False}
-"""Options of large parts with few arguments: a call costs nothing beside them, a copy at each call seconds."""
+"""Options of parts with few arguments and long loops: a call is nothing beside them, a copy takes seconds."""
+
+MERGED: dict[str, Any] = OPTIONS | {"inline": "always"}
+"""Options of parts that one place calls: put into their caller before it is compiled, not compiled twice."""
 
 EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
 """Options of the parts whose order of operations matters."""
@@ -51,6 +54,7 @@ FIRST, SECOND = np.int64(0), np.int64(1)
 
 jit = numba.njit(**INLINED)
 apart = numba.njit(**APART)
+merged = numba.njit(**MERGED)
 exact = numba.njit(**EXACT)
 
 by_type = partial(overload, jit_options=EXACT, strict=False)

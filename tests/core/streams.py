@@ -65,7 +65,7 @@ def stream(
 
 
 def by_id(events: int, *, keys: int = 3, rows: int = 8, seed: int = 0) -> Events:
-    """Answers wait in rows until their labels come in records of their own, or with a later step, or never."""
+    """Answers wait in rows until their labels come, in records of their own, with a later step, or never."""
     random = np.random.default_rng(seed)
     slots, fresh = random.integers(keys, size=events), random.random(events) < 0.02
     moves = random.random(events) < 0.7

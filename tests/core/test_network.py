@@ -285,12 +285,15 @@ def test_goes_on_from_a_snapshot_as_if_nothing_had_happened(shape):
     assert twin.window_now == net.window_now
 
 
-def test_capacity_does_not_show_in_the_state():
+def test_a_state_is_of_the_slots_that_are_reserved_however_they_came_to_be():
     events = stream(100)
     net, roomy = network(), network()
-    roomy.reserve(1000)
+    for slots in (1, 2, 4, 5):
+        net.reserve(slots, 0)
+    roomy.reserve(5, 0)
     net.advance(*events)
     roomy.advance(*events)
+    assert net.state()["keys/steps"].shape == (5,)
     assert same(net.state(), roomy.state())
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_transposed, affine, outer_sum
+from streamrnn.core.linear import add_transposed, affine, copy, fill, outer_sum
 from streamrnn.core.numerics import jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
@@ -101,15 +101,13 @@ def views(flat: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
 @jit
 def enter(trace: Trace, row: Array) -> None:
     """The run begins with the state in `row`."""
-    for i in range(row.shape[0]):
-        trace.states[0, i] = row[i]
+    copy(row, trace.states[0])
 
 
 @jit
 def leave(trace: Trace, t: int, row: Array) -> None:
     """The state that step t enters with goes to `row`."""
-    for i in range(row.shape[0]):
-        row[i] = trace.states[t, i]
+    copy(trace.states[t], row)
 
 
 @jit
@@ -133,8 +131,7 @@ def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
 @jit
 def begin(trace: Trace) -> None:
     """Nothing is asked of the last state yet."""
-    for i in range(trace.dh.shape[0]):
-        trace.dh[i] = like(trace.dh[i], 0.0)
+    fill(trace.dh, 0.0)
 
 
 @jit

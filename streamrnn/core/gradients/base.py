@@ -34,7 +34,7 @@ class Model(NamedTuple):
     gradients: tuple[Any, ...]
     """The same over `gradient`."""
     traces: tuple[Any, ...]
-    """The cell's `Trace`s: room for one run over a window. A layer's inputs are the states of the one below."""
+    """The cell's `Trace`s: room for a run over a window. A layer's inputs are the states of the one below."""
     head: tuple[Any, ...]
     """The head's layers over `parameters`."""
     head_gradients: tuple[Any, ...]

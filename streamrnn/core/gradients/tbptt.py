@@ -18,8 +18,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core import head
 import streamrnn.core.cells.gru as cell  # <cell>
+import streamrnn.core.optimisers.adam as optimiser  # <optimiser>
+from streamrnn.core import head
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
     CLIPPED,
@@ -35,9 +36,9 @@ from streamrnn.core.gradients.base import (
     Rule,
     Tally,
 )
+from streamrnn.core.linear import copy, fill
 from streamrnn.core.losses import dispatch as losses
-from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like
-import streamrnn.core.optimisers.adam as optimiser  # <optimiser>
+from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like, merged
 
 Array = npt.NDArray[np.floating]
 
@@ -47,7 +48,7 @@ def ring(window: int, horizon: int) -> int:
     return window + max(horizon - 1, 0)
 
 
-# --- the carried state, over all layers -------------------------------------------------------------
+# --- over all layers ----------------------------------------------------------------------------------
 
 
 @jit
@@ -66,7 +67,7 @@ def _leave(model: Model, t: int, row: Array) -> None:
         cell.leave(model.traces[layer], t, row[layer * part : (layer + 1) * part])
 
 
-@jit
+@merged
 def _forward(model: Model, steps: int) -> None:
     """The first `steps` steps of the window, from what was entered with; inputs are in the lowest trace."""
     for t in range(steps):
@@ -80,57 +81,52 @@ def _answer(model: Model, activation: int, t: int, row: int) -> None:
     head.forward(model.head, model.head_trace, activation, model.traces[-1].states, t + 1, row)
 
 
-# --- a key's step -----------------------------------------------------------------------------------
+# --- a key's step -------------------------------------------------------------------------------------
 
 
-@jit
+@merged
 def _forget(memory: Memory, slot: int) -> None:
     """A key starts anew in this slot: zero state, no steps, nothing to learn."""
-    for i in range(memory.entries.shape[2]):
-        memory.entries[slot, 0, i] = like(memory.entries[slot, 0, i], 0.0)
+    fill(memory.entries[slot, 0], 0.0)
     memory.steps[slot] = 0
     memory.pending[slot] = 0
 
 
-@jit
-def _step(
-    model: Model, memory: Memory, rule: Rule, slot: int, x: npt.NDArray[np.float64], e: int, out: Array
-) -> None:
-    """One step of the key on row e of `x`: ŷ goes to `out`; input, entry state and ŷ are kept in its ring."""
-    trace, step = model.traces[0], memory.steps[slot]
-    row, entry = step % memory.inputs.shape[1], step % memory.entries.shape[1]
-    for j in range(x.shape[1]):
-        value = like(memory.inputs[slot, row, j], x[e, j])
-        memory.inputs[slot, row, j] = value
-        trace.inputs[0, j] = value
-    _enter(model, memory.entries[slot, entry])
-    _forward(model, SECOND)
+@merged
+def _lay_out(model: Model, memory: Memory, events: Events, e: int) -> Any:
+    """The event's own step is laid out as a window of one; returns its steps, 0 if the key makes none."""
+    if not events.moves[e]:
+        return 0
+    slot = events.slots[e]
+    copy(events.x[e], model.traces[0].inputs[0])
+    _enter(model, memory.entries[slot, memory.steps[slot] % memory.entries.shape[1]])
+    return 1
+
+
+@merged
+def _publish(model: Model, memory: Memory, activation: int, slot: int, out: Array, e: int) -> None:
+    """The step is made: ŷ goes to `out`; input, ŷ and the state carried on are kept in the key's ring."""
+    step = memory.steps[slot]
+    row = step % memory.inputs.shape[1]
+    copy(model.traces[0].inputs[0], memory.inputs[slot, row])
     _leave(model, SECOND, memory.entries[slot, (step + 1) % memory.entries.shape[1]])
-    _answer(model, rule.activation, FIRST, FIRST)
-    outputs = model.head_trace.sums[-1]
-    for i in range(outputs.shape[1]):
-        memory.outputs[slot, row, i] = outputs[0, i]
-        out[e, i] = outputs[0, i]
-    for j in range(memory.labels.shape[2]):
-        memory.labels[slot, row, j] = like(outputs[0, 0], math.nan)
+    _answer(model, activation, FIRST, FIRST)
+    copy(model.head_trace.sums[-1][0], memory.outputs[slot, row])
+    copy(model.head_trace.sums[-1][0], out[e])
+    fill(memory.labels[slot, row], math.nan)
     memory.steps[slot] = step + 1
 
 
-@jit
+@merged
 def _wait(memory: Memory, pool: Pool, slot: int, row: int, window: int) -> None:
     """The window that ends at the key's last step is put into a row of the pool until its label comes."""
     made = memory.steps[slot]
     steps = min(window, made)
-    first, last = made - steps, (made - 1) % memory.outputs.shape[1]
+    first = made - steps
     for t in range(steps):
-        at = (first + t) % memory.inputs.shape[1]
-        for j in range(pool.inputs.shape[2]):
-            pool.inputs[row, t, j] = memory.inputs[slot, at, j]
-    at = first % memory.entries.shape[1]
-    for i in range(pool.entries.shape[1]):
-        pool.entries[row, i] = memory.entries[slot, at, i]
-    for i in range(pool.outputs.shape[1]):
-        pool.outputs[row, i] = memory.outputs[slot, last, i]
+        copy(memory.inputs[slot, (first + t) % memory.inputs.shape[1]], pool.inputs[row, t])
+    copy(memory.entries[slot, first % memory.entries.shape[1]], pool.entries[row])
+    copy(memory.outputs[slot, (made - 1) % memory.outputs.shape[1]], pool.outputs[row])
     pool.lengths[row] = steps
 
 
@@ -149,9 +145,9 @@ def _score(
     tally.counts[LABELLED] += 1
 
 
-@jit
-def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Events, e: int) -> int:
-    """Take the event's label, if any, and lay out the window to learn now; returns its steps, 0 if none is due.
+@merged
+def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Events, e: int) -> Any:
+    """Take the event's label, if any, and lay out the window to learn now; returns its steps, 0: none is due.
 
     Due: `stride` labels wait, or the oldest would leave the window at the next step.
     """
@@ -159,8 +155,7 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     judged = memory.steps[slot] - max(rule.horizon, 1)
     if events.judging[e] and judged >= 0:
         row = judged % memory.labels.shape[1]
-        for j in range(targets.shape[1]):
-            memory.labels[slot, row, j] = like(targets[0, 0], events.target[e, j])
+        copy(events.target[e], memory.labels[slot, row])
         _score(model, tally, rule, memory.outputs[slot, row], memory.labels[slot, row], events.unit[e])
         if memory.pending[slot] == 0:
             memory.oldest[slot] = judged
@@ -173,32 +168,26 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     first = judged + 1 - steps
     for t in range(steps):
         row = (first + t) % memory.inputs.shape[1]
-        for j in range(targets.shape[1]):
-            targets[t, j] = memory.labels[slot, row, j]
-            memory.labels[slot, row, j] = like(targets[0, 0], math.nan)
+        copy(memory.labels[slot, row], targets[t])
+        fill(memory.labels[slot, row], math.nan)
     if not _ran(rule):
         for t in range(steps):
-            row = (first + t) % memory.inputs.shape[1]
-            for j in range(trace.inputs.shape[1]):
-                trace.inputs[t, j] = memory.inputs[slot, row, j]
+            copy(memory.inputs[slot, (first + t) % memory.inputs.shape[1]], trace.inputs[t])
         _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
     return steps
 
 
-@jit
-def _recall_waiting(model: Model, pool: Pool, tally: Tally, rule: Rule, events: Events, e: int) -> int:
+@merged
+def _recall_waiting(model: Model, pool: Pool, tally: Tally, rule: Rule, events: Events, e: int) -> Any:
     """The same for a label that comes by its id: the window is the one that waits in its row."""
     if not events.judging[e]:
         return 0
     row, trace, targets = events.judge[e], model.traces[0], model.targets
     steps = pool.lengths[row]
     for t in range(steps):
-        for j in range(targets.shape[1]):
-            targets[t, j] = like(targets[0, 0], math.nan)
-        for j in range(trace.inputs.shape[1]):
-            trace.inputs[t, j] = pool.inputs[row, t, j]
-    for j in range(targets.shape[1]):
-        targets[steps - 1, j] = like(targets[0, 0], events.target[e, j])
+        fill(targets[t], math.nan)
+        copy(pool.inputs[row, t], trace.inputs[t])
+    copy(events.target[e], targets[steps - 1])
     _enter(model, pool.entries[row])
     _score(model, tally, rule, pool.outputs[row], targets[steps - 1], events.unit[e])
     return steps
@@ -216,15 +205,15 @@ def _ran(rule: Rule) -> bool:
 @jit
 def _known(targets: Array, t: int) -> bool:
     """Whether step t has a label to be learned."""
+    known = False
     for j in range(targets.shape[1]):
-        if not math.isnan(targets[t, j]):
-            return True
-    return False
+        known |= not math.isnan(targets[t, j])
+    return known
 
 
-@jit
-def _sweep(model: Model, rule: Rule, steps: int) -> int:
-    """The way back: each label's loss is injected at its step, averaged over them; returns how many there are."""
+@merged
+def _sweep(model: Model, rule: Rule, steps: int) -> Any:
+    """The way back: each label's loss is injected at its step, averaged; returns how many there are."""
     labels = FIRST
     for t in range(steps):
         labels += _known(model.targets, t)
@@ -248,7 +237,7 @@ def _sweep(model: Model, rule: Rule, steps: int) -> int:
     return row
 
 
-@jit
+@merged
 def _gradient(model: Model, steps: int, labels: int) -> Any:
     """The gradient from what the way back left; returns its squared norm."""
     squares = head.accumulate(model.head_gradients, model.head_trace, labels)
@@ -257,7 +246,7 @@ def _gradient(model: Model, steps: int, labels: int) -> Any:
     return squares
 
 
-@jit
+@merged
 def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float) -> None:
     """One update with the gradient's norm, √`squares`, held at `clip`; none if it is not finite."""
     norm = math.sqrt(np.float64(squares))
@@ -298,19 +287,22 @@ def advance(
         if events.fresh[e]:
             _forget(memory, slot)
         for turn in range(2):
-            if (turn == 1) == late:  # an earlier step's label is learned before the event's own step
-                if events.moves[e]:
-                    _step(model, memory, rule, slot, events.x, e, out)
-                    if rule.pooled and events.keep[e] >= 0:
-                        _wait(memory, pool, slot, events.keep[e], rule.window)
-                continue
-            if rule.pooled:
+            own = (turn == 1) == late  # an earlier step's label is learned before the event's own step
+            if own:
+                steps = _lay_out(model, memory, events, e)
+            elif rule.pooled:
                 steps = _recall_waiting(model, pool, tally, rule, events, e)
             else:
                 steps = _recall(model, memory, tally, rule, events, e)
-            if steps > 0:
-                if not _ran(rule):
-                    _forward(model, steps)
+            if steps == 0:
+                continue
+            if own or not _ran(rule):
+                _forward(model, steps)
+            if own:
+                _publish(model, memory, rule.activation, slot, out, e)
+                if rule.pooled and events.keep[e] >= 0:
+                    _wait(memory, pool, slot, events.keep[e], rule.window)
+            else:
                 labels = _sweep(model, rule, steps)
                 squares = _gradient(model, steps, labels)
                 _descend(model, tally, squares, rule.clip, rates[tally.counts[LABELLED] - before])

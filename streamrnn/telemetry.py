@@ -17,7 +17,7 @@ CHANGES = ("assigned", "revoked", "lost")
 OUTCOMES = ("done", "sent_again", "dropped")
 MIX = "mix"
 
-Scope = Literal["partition", "network", "member", "judged", "reason"]
+Scope = Literal["partition", "network", "member", "judged", "reason", "outcome"]
 """What a series is about beside its partition: nothing more, a network, a member, a member or the mix, …"""
 
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
@@ -54,9 +54,17 @@ class Telemetry:
         self._make_snapshots()
 
     def start(
-        self, partition: Partition, networks: Sequence[str], members: Sequence[str], reasons: Sequence[str]
+        self,
+        partition: Partition,
+        networks: Sequence[str],
+        members: Sequence[str],
+        reasons: Sequence[str],
+        outcomes: Sequence[str] = (),
     ) -> None:
-        """Bring every series of `partition` to 0; `members` are networks and baselines, not the mix."""
+        """Bring every series of `partition` to 0; `members` are networks and baselines, not the mix.
+
+        `outcomes` of labels, where they come by id.
+        """
         self.forget(partition)
         place = (partition.topic, str(partition.number))
         labels: dict[Scope, list[tuple[str, ...]]] = {
@@ -65,6 +73,7 @@ class Telemetry:
             "member": [(*place, name) for name in members],
             "judged": [(*place, name) for name in (MIX, *members)],
             "reason": [(*place, name) for name in reasons],
+            "outcome": [(*place, name) for name in outcomes],
         }
         series = [
             (metric, own) for scope in labels for metric in self._scoped[scope] for own in labels[scope]
@@ -145,6 +154,13 @@ class Telemetry:
         self.labelled = of("partition", Counter, "labelled_events", "Labels that judged a prediction")
         self.loss = of("judged", Gauge, "loss", "Recent mean absolute error, or log loss of classes")
         self.skill = of("judged", Gauge, "skill", "1 - loss / loss of the best baseline")
+        self.coverage = of(
+            "partition", Gauge, "interval_coverage", "Recent share of labels within their interval"
+        )
+        self.width = of("partition", Gauge, "interval_width", "Mean width of the intervals")
+        self.late_labels = of("outcome", Counter, "late_labels", "Labels that came by id")
+        self.labels_waiting = of("partition", Gauge, "waiting_events", "Events that wait for their label")
+        self.unplaced = of("partition", Counter, "unplaced_labels", "Labels of classes beyond the bound")
         self.weight = of("member", Gauge, "mix_weight", "Recent mean weight in the mix")
         self.replaced = of(
             "network", Counter, "replaced_predictions", "Predictions that were no usable number"
@@ -155,6 +171,7 @@ class Telemetry:
         self.updates = of("network", Counter, "updates", "Updates of the weights")
         self.clipped = of("network", Counter, "clipped_gradients", "Gradients cut to the bound")
         self.skipped = of("network", Counter, "skipped_gradients", "Gradients that were not finite")
+        self.drifts = of("network", Counter, "drifts", "Rises of the error that were reacted to")
         self.keys = of("partition", Gauge, "keys", "Keys that own a state now")
         self.evicted = of("partition", Counter, "evicted_keys", "Keys forgotten to stay within max_keys")
 

@@ -1,3 +1,4 @@
 """One partition's learner: a deterministic state machine fed with records."""
 
 from streamrnn.learner.learner import Learner as Learner
+from streamrnn.learner.waiting import OUTCOMES as OUTCOMES

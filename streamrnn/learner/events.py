@@ -1,6 +1,7 @@
 """The passes over a block of events, each of which is one step of its key."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,15 @@ class Events(Passes):
     def counts(self) -> dict[str, int]:
         labels = self.course.counts()
         return labels if self.classes is None else {**labels, "labels_beyond": self.classes.beyond}
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        labels = list(self.mixtures.by_field)
+        several = len(labels) > 1
+        return {
+            "fields": {name: m.quality() for name, m in self.mixtures.by_field.items()} if several else {},
+            "intervals": {name: part.quality() for name, part in zip(labels, self.intervals, strict=False)},
+            "quantiles": {name: part.quality() for name, part in zip(labels, self.quantiles, strict=False)},
+        }
 
     # --- the event's path -------------------------------------------------------------------------
 

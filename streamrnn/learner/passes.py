@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from streamrnn.config.models import Config
 from streamrnn.features import Block, Keys
@@ -34,6 +35,10 @@ class Passes(ABC):
 
     def counts(self) -> dict[str, int]:
         """Plain numbers that people look at."""
+        return {}
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Of what there is beside the mix: by kind, then by field."""
         return {}
 
     # --- its parts ----------------------------------------------------------------------------------

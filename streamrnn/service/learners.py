@@ -5,15 +5,16 @@ import typing
 from collections.abc import Iterable
 from typing import Any
 
-from streamrnn.config import Change, Config, canonical, learning_changes
+from streamrnn.config import Change, Config, canonical, delayed_of, learning_changes
 from streamrnn.errors import ConfigError
 from streamrnn.features import Reason
-from streamrnn.learner import Learner
+from streamrnn.learner import OUTCOMES, Learner
 from streamrnn.service.memory import room
 from streamrnn.service.model import Configuration, Difference, Figures, Names, Tally
 
 TAKEN_OVER = (
     "networks.*.learning_rate.*",
+    "networks.*.optimiser.*.*",
     "networks.*.clip",
     "networks.*.seed",
     "scaling.half_life",
@@ -33,8 +34,10 @@ class Learners:
         first = Learner(config, "")
         first.warm_up()
         self.bytes_per_key = first.bytes_per_key
+        self._bytes_of_pool = first.bytes_of_pool
         networks = [network.name for network in config.networks]
-        self.names = Names(networks, first.members, typing.get_args(Reason))
+        outcomes = OUTCOMES if delayed_of(config.task) else ()
+        self.names = Names(networks, first.members, typing.get_args(Reason), outcomes)
 
     def make(self, lineage: str, configuration: Configuration) -> Learner:
         """When to stop because of bad records is today's decision; all that shapes learning is that one's."""
@@ -62,20 +65,22 @@ class Learners:
             networks={
                 network.name: Tally(
                     window=network.window_now,
-                    rate=float(network.schedule.rates(network.labelled + 1, 0)[0]),
+                    rate=network.rate_now,
                     gradient_norm=network.gradient_norm,
                     updates=network.updates,
                     clipped=network.clipped,
                     skipped=network.skipped,
                     replaced=replaced[network.name],
+                    drifts=network.drifts,
                 )
                 for network in learner.networks
             },
+            **learner.passes.figures(),
         )
 
     def check_memory(self) -> str:
         """What keys cost, in one line. Raises ConfigError if one partition's could not fit into memory."""
-        bound, available = self.bytes_per_key * self._config.max_keys, room()
+        bound, available = self.bytes_per_key * self._config.max_keys + self._bytes_of_pool, room()
         if bound > available:
             raise ConfigError(
                 f"max_keys: {self._config.max_keys} keys of {self.bytes_per_key} bytes are {_gib(bound)} in "

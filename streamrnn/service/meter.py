@@ -34,7 +34,7 @@ class Meter:
             self._telemetry.forget(partition)
         for partition in changes.assigned:
             names = self._names
-            self._telemetry.start(partition, names.networks, names.members, names.reasons)
+            self._telemetry.start(partition, names.networks, names.members, names.reasons, names.outcomes)
 
     def went_live(self, partition: Partition, seconds: float) -> None:
         self._telemetry.restore_seconds.labels(*partition).set(seconds)
@@ -112,6 +112,11 @@ class Meter:
         telemetry.keys.labels(*partition).set(counts["keys"])
         telemetry.follow(telemetry.labelled, partition, counts["labelled"])
         telemetry.follow(telemetry.evicted, partition, counts["evicted_keys"])
+        for outcome in self._names.outcomes:
+            telemetry.follow(telemetry.late_labels, partition, counts[f"labels_{outcome}"], outcome)
+        telemetry.labels_waiting.labels(*partition).set(counts.get("events_waiting", 0))
+        telemetry.follow(telemetry.unplaced, partition, counts.get("labels_beyond", 0))
+        self._interval(partition, figures)
         for member, weight in figures.weights.items():
             telemetry.weight.labels(*partition, member).set(weight)
         losses = {name: quality["recent"] for name, quality in figures.quality.items() if quality["count"]}
@@ -125,6 +130,14 @@ class Meter:
             telemetry.follow(telemetry.clipped, partition, tally.clipped, name)
             telemetry.follow(telemetry.skipped, partition, tally.skipped, name)
             telemetry.follow(telemetry.replaced, partition, tally.replaced, name)
+            telemetry.follow(telemetry.drifts, partition, tally.drifts, name)
+
+    def _interval(self, partition: Partition, figures: Figures) -> None:
+        """Means over the fields."""
+        for series, name in ((self._telemetry.coverage, "recent"), (self._telemetry.width, "width")):
+            values = [quality[name] for quality in figures.intervals.values() if quality["count"]]
+            if values:
+                series.labels(*partition).set(sum(values) / len(values))
 
 
 def _reason(output: Output) -> str:

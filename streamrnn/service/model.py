@@ -54,6 +54,8 @@ class Names(NamedTuple):
     """Networks, then baselines."""
     reasons: Sequence[str]
     """Why records may be bad."""
+    outcomes: Sequence[str] = ()
+    """What may become of a label that comes by id."""
 
 
 class Tally(NamedTuple):
@@ -66,6 +68,7 @@ class Tally(NamedTuple):
     clipped: int
     skipped: int
     replaced: int
+    drifts: int
 
 
 class Figures(NamedTuple):
@@ -76,6 +79,12 @@ class Figures(NamedTuple):
     """By "mix" and each member."""
     weights: Mapping[str, float] = {}
     networks: Mapping[str, Tally] = {}
+    fields: Mapping[str, Mapping[str, Any]] = {}
+    """By field, if several are predicted: the quality of each."""
+    intervals: Mapping[str, Mapping[str, float]] = {}
+    """By field: how well the published intervals cover the labels."""
+    quantiles: Mapping[str, Mapping[str, float]] = {}
+    """By field: pinball loss and shares below each published quantile."""
 
 
 class Difference(NamedTuple):

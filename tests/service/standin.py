@@ -96,5 +96,5 @@ class StandIns:
             counts={"events": learner.events, "labelled": learner.events, "keys": 1, "evicted_keys": 0},
             quality={name: losses for name in ("mix", "net", "last")},
             weights={"net": 0.5, "last": 0.5},
-            networks={"net": Tally(1, 0.1, 1.0, learner.events, 0, 0, 0)},
+            networks={"net": Tally(1, 0.1, 1.0, learner.events, 0, 0, 0, 0)},
         )

@@ -10,10 +10,9 @@ share returns to whoever has served before is the mixing of past posteriors of B
 members that were never good. The stream has usual weights too, (2) over all its keys: a fresh key starts
 from them, with its w and its u.
 
-For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For numbers L is the squared error
-over the mix's own recent mean squared error in that key, at most BOUND; with η = 1/2 this is Bayes' rule
-for independent errors that are normal with that variance. The errors of forecasts h ahead overlap and
-are not independent: η = 1/2 / √h.
+For classes L is the log loss and η = 1, so that (1) is Bayes' rule. For numbers L is |error|^(3/2) over
+the mix's own recent mean of that in the key, at most BOUND, and η = 1/2: between the squared and the absolute
+error, since quality is both. The errors of forecasts h ahead overlap and are not independent: η = 1/2 / √h.
 
 The compiled functions of this file call only each other: numba's cache notices an edit of the file that
 a function stands in, not of one that it imports from.
@@ -38,9 +37,9 @@ LEAN = 20.0
 FLOOR = 0.01
 """ε: the part of the share that even a hopeless member keeps, in case its time comes."""
 BOUND = 8.0
-"""Greatest loss of a number, in units of the mix's own mean squared error."""
+"""Greatest loss of a number, in units of the mix's own mean."""
 FADE = 0.5 ** (1 / 20)
-"""Keeps the mean squared error recent: half its weight lies in the key's last 20 judged events."""
+"""Keeps the mix's own mean loss recent: half its weight lies in the key's last 20 judged events."""
 TINY = 1e-15
 """Least probability in a logarithm (river's)."""
 REACH = 1e100
@@ -59,7 +58,7 @@ class MixMemory(NamedTuple):
     service: Floats
     """How many events u weighs."""
     spread: Floats
-    """Recent mean squared error of the mix."""
+    """Recent mean |error|^(3/2) of the mix."""
     heft: Floats
     """How many events that mean weighs."""
 
@@ -91,7 +90,8 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
         if not enabled and networks == 0:
             raise ValueError("without a mix there must be a network to publish")
         self._classes = classes > 0
-        self._rate = RATE / max(horizon, 1) ** 0.5
+        self.rate = RATE / max(horizon, 1) ** 0.5
+        """η of numbers."""
         self._enabled = enabled
         keys = Table(
             MixMemory,
@@ -137,7 +137,7 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
             self.keys.arrays,
             self.waiting.arrays,
             self.stream,
-            self._rate,
+            self.rate,
             self._classes,
             self._enabled,
         )
@@ -237,7 +237,7 @@ def _judge(
         for j in range(len(judged)):
             losses[j] = abs(y - judged[j, 0])
         key.heft[k] = FADE * key.heft[k] + 1.0
-        key.spread[k] += (losses[0] * losses[0] - key.spread[k]) / key.heft[k]
+        key.spread[k] += (losses[0] * np.sqrt(losses[0]) - key.spread[k]) / key.heft[k]
     if enabled:
         _learn(y, key.spread[k], judged, losses, key.weights[k], rate, classes)
         _remember(key.weights[k], stream.usual, stream.service, 0)
@@ -260,8 +260,8 @@ def _learn(
         if classes:
             weights[m] *= _likelihood(y, judged[1 + m])
         else:
-            squared = losses[1 + m] * losses[1 + m]
-            weights[m] *= np.exp(-rate * (squared / spread if squared < BOUND * spread else BOUND))
+            loss = losses[1 + m] * np.sqrt(losses[1 + m])
+            weights[m] *= np.exp(-rate * (loss / spread if loss < BOUND * spread else BOUND))
         total += weights[m]
     for m in range(len(weights)):
         weights[m] /= total

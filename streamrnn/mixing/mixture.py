@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from streamrnn.arrays import State, Steps, expect, nested, within
 from streamrnn.errors import ConfigError
 from streamrnn.mixing.baselines import Baselines, ClassBaselines, NumberBaselines, TokenBaselines
+from streamrnn.mixing.correction import Correction
 from streamrnn.mixing.mix import Mix
 from streamrnn.mixing.scores import ClassScores, NumberScores, Quality, Scores, TokenScores
 from streamrnn.mixing.table import Array, Floats, Ints, Part
@@ -33,7 +34,7 @@ class Scored(NamedTuple):
     losses: Floats
     """(n, 1 + M): absolute error or log loss of the judged answers, of the mix first."""
     weights: Floats
-    """(n, M): of the members in the event's published answer."""
+    """(n, M): of the members in the event's answer; numbers are published with a correction beyond it."""
 
 
 class Mixture:
@@ -85,6 +86,10 @@ class Mixture:
             "mix": self._mix,
             "scores": self._scores,
         }
+        self._correction: Correction | None = None
+        if kind == "number" and enabled:
+            self._correction = Correction(members=len(self.members), rate=self._mix.rate)
+            self._parts["correction"] = self._correction
 
     @property
     def bytes_per_key(self) -> int:
@@ -114,6 +119,8 @@ class Mixture:
         said[:, 1 : 1 + self._networks] = given
         self._baselines.predict(steps, label, said, 1 + self._networks)
         self._mix.answer(steps, label, said, judged, losses, weights)
+        if self._correction is not None:
+            self._correction.correct(steps, label, said, judged, losses)
         self._scores.learn(steps, label, judged, losses)
         published, members, of_label = said[:, 0], said[:, 1:], judged[:, 0]
         if self._is_number:

@@ -4,6 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from streamrnn.mixing.correction import BOUND as MOST
+from streamrnn.mixing.correction import CUT, KEPT, RIDGE, WARM
+from streamrnn.mixing.correction import SHARE as RETURNED
 from streamrnn.mixing.mix import BOUND, FADE, FLOOR, LEAN, MEMORY, RATE, SHARE
 
 
@@ -16,7 +19,10 @@ class Key:
         self.deviations = []
         self.context = ()  # the last tokens, unless an unknown one came after them
         self.started = None  # the step of the first label
-        self.squares = []
+        self.own = []  # |error|^(3/2) of the mix
+        self.squares = []  # of the mix's errors
+        self.regressed = []  # differences of the members from the mix and its error, each in units of that
+        self.trust = 0.5
         self.weights = usual.copy()
         self.past = [(usual, service)]  # weights so far, and how many events each stands for
 
@@ -33,10 +39,15 @@ def usually(past):
     return np.average([w for w, _ in past], axis=0, weights=faded(past)) if len(past) > 1 else past[0][0]
 
 
+def recent(values):
+    return np.average(values, weights=FADE ** np.arange(len(values))[::-1])
+
+
 class NaiveMixture:
     def __init__(self, *, kind, networks, horizon=0, season=None, enabled=True, classes=0):
         self.networks, self.horizon, self.season, self.classes = networks, horizon, season, classes
         self.enabled, self.tokens = enabled, kind == "tokens"
+        self.rate = RATE / np.sqrt(max(horizon, 1))
         baselines = 2 if season is None else 4
         self.size = networks + baselines
         self.past = [(np.full(self.size, 1 / self.size) if enabled else np.eye(self.size)[0], 0.0)]
@@ -58,21 +69,22 @@ class NaiveMixture:
         judged = answers = np.full((1 + self.size, *said.shape[1:]), np.nan)
         losses, weights = np.full(1 + self.size, np.nan), np.full(self.size, np.nan)
         if judge >= 0 and not np.isnan(y):
-            judged = self.waiting[judge]
-            losses = self.judge(key, y, judged)
+            judged, losses = self.judge(key, y, *self.waiting[judge])
         if self.horizon > 0 or judge >= 0:
             self.learn(key, y, own=self.horizon > 0)
         if moves:
             members = np.array(self.members(key, said))
             weights = key.weights.copy()
-            answers = np.array([np.tensordot(weights, members, 1), *members])
+            mixed = np.tensordot(weights, members, 1)
+            corrected = mixed if self.classes else self.corrected(key, mixed, members)
+            published = key.trust * mixed + (1 - key.trust) * corrected if self.enabled else mixed
+            answers = np.array([published, *members])
             if keep >= 0:
-                self.waiting[keep] = answers
+                self.waiting[keep] = answers, mixed, corrected
             if self.horizon == 0:
                 self.learn(key, y if back == 0 else np.nan, own=True)
         if back == 0 and not np.isnan(y):
-            judged = answers
-            losses = self.judge(key, y, judged)
+            judged, losses = self.judge(key, y, answers, mixed, corrected)
         return answers, judged, losses, weights
 
     def learn(self, key, y, own):
@@ -162,20 +174,42 @@ class NaiveMixture:
                 orders.append(orders[-1])
         return [orders[1], orders[-1]]
 
-    def judge(self, key, y, judged):
+    def corrected(self, key, mixed, members):
+        if not key.regressed:
+            return mixed
+        unit = np.sqrt(recent(key.squares))
+        differences, errors = (np.array(column) for column in zip(*key.regressed, strict=True))
+        weight = KEPT ** np.arange(len(errors))[::-1]
+        inner = differences.T @ (weight[:, None] * differences) + RIDGE * np.eye(self.size)
+        theta = np.linalg.solve(inner, differences.T @ (weight * errors))
+        return mixed + theta @ np.clip(members - mixed, -CUT * unit, CUT * unit)
+
+    def judge_correction(self, key, y, judged, mixed, corrected):
+        key.squares.append((y - mixed) ** 2)
+        unit = np.sqrt(recent(key.squares))
+        plain, other = (min((abs(y - said) / unit) ** 1.5, MOST) for said in (mixed, corrected))
+        trust = key.trust / (key.trust + (1 - key.trust) * np.exp(self.rate * (plain - other)))
+        key.trust = (1 - RETURNED) * trust + RETURNED / 2
+        if (FADE ** np.arange(len(key.squares))).sum() > WARM:
+            differences = np.clip((judged[1:] - mixed) / unit, -CUT, CUT)
+            key.regressed.append((differences, np.clip((y - mixed) / unit, -CUT, CUT)))
+
+    def judge(self, key, y, judged, mixed, corrected):
+        """What was judged, and its losses."""
         if self.classes:
             losses = -np.log(np.clip(judged[:, int(y)], 1e-15, 1 - 1e-15))
             scaled = losses[1:]
         else:
-            losses = np.abs(y - judged)
-            key.squares.append(losses[0] ** 2)
-            fading = FADE ** np.arange(len(key.squares))[::-1]
-            rate = RATE / np.sqrt(max(self.horizon, 1))
-            scaled = rate * np.minimum(losses[1:] ** 2 / np.average(key.squares, weights=fading), BOUND)
+            losses = np.abs(y - np.array([mixed, *judged[1:]]))
+            key.own.append(losses[0] ** 1.5)
+            scaled = self.rate * np.minimum(losses[1:] ** 1.5 / recent(key.own), BOUND)
         if self.enabled:
             w = key.weights * np.exp(-scaled)
             w /= w.sum()
             self.past.append((w, 1.0))
             key.past.append((w, 1.0))
             key.weights = (1 - SHARE) * w + SHARE * ((1 - FLOOR) * usually(key.past) + FLOOR / self.size)
-        return losses
+            if not self.classes:
+                self.judge_correction(key, y, judged, mixed, corrected)
+                losses[0] = abs(y - judged[0])
+        return judged, losses

@@ -26,10 +26,12 @@ def test_weights_are_a_distribution_and_every_member_keeps_a_floor():
     assert scored.weights.min() >= 0.1 * 0.01 / 4
 
 
-def test_published_is_the_weighted_mean_of_the_members():
+def test_published_probabilities_are_the_weighted_mean_of_the_members():
     rng = np.random.default_rng(1)
-    _, scored = numbers(rng.normal(size=100), rng.normal(size=(100, 3)))
-    np.testing.assert_allclose(scored.published, (scored.weights * scored.members).sum(axis=1), rtol=1e-12)
+    label, answers = rng.integers(0, 3, 100), rng.dirichlet(np.ones(3), (100, 3))
+    _, scored = of_one_key(label, answers, kind="classes", classes=3)
+    mean = (scored.weights[:, :, None] * scored.members).sum(axis=1)
+    np.testing.assert_allclose(scored.published, mean, rtol=1e-12)
 
 
 def test_never_much_worse_than_the_best_member():

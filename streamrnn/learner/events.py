@@ -15,7 +15,7 @@ from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Ints, 
 from streamrnn.learner.outputs import Encoder
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.prepass import Flags
-from streamrnn.mixing import Intervals, Quantiles, Scored
+from streamrnn.mixing import Intervals, Quantiles, Scored, Surprise
 from streamrnn.types import Partition
 
 
@@ -31,6 +31,7 @@ class Events(Passes):
         level = build.interval(config.task)
         self.intervals = [] if level is None else [Intervals(level) for _ in goal.labels]
         self.quantiles = [Quantiles(self._levels) for _ in goal.labels] if self._levels else []
+        self.surprise = Surprise("number" if self.classes is None else "classes", len(goal.labels))
         self._encoder = Encoder(
             lineage,
             _form(goal, self.classes, self.mixtures.members),
@@ -43,13 +44,14 @@ class Events(Passes):
         )
 
     def parts(self) -> dict[str, Stateful]:
-        classes = {} if self.classes is None else {"classes": self.classes}
+        classes: dict[str, Stateful] = {} if self.classes is None else {"classes": self.classes}
         intervals = {f"intervals/{i}": part for i, part in enumerate(self.intervals)}
         quantiles = {f"quantiles/{i}": part for i, part in enumerate(self.quantiles)}
-        return {**super().parts(), "features": self.features, **classes, **intervals, **quantiles}
+        told: dict[str, Stateful] = {**intervals, **quantiles, "surprise": self.surprise}
+        return {**super().parts(), "features": self.features, **classes, **told}
 
     def per_key(self) -> list[PerKey]:
-        return [self.features, *super().per_key(), *self.intervals, *self.quantiles]
+        return [self.features, *super().per_key(), *self.intervals, *self.quantiles, self.surprise]
 
     def rows_of_keys(self) -> list[str]:
         return ["features/keys/steps", *super().rows_of_keys()]
@@ -91,6 +93,7 @@ class Events(Passes):
                 for field, part in enumerate(self.intervals)
             ],
             quantiles=self._quantiles(steps, label, outs, inputs, scored) if self.quantiles else None,
+            surprise=self.surprise.score(steps, np.stack([each.losses[:, 0] for each in scored], axis=1)),
         )
 
     def _quantiles(
@@ -144,6 +147,7 @@ class Events(Passes):
             intervals.warm_up()
         for quantiles in self.quantiles[:1]:
             quantiles.warm_up()
+        self.surprise.warm_up()
 
 
 def _form(goal: Target, classes: Classes | None, members: Sequence[str]) -> Form:

@@ -45,6 +45,8 @@ class TextAnswers(NamedTuple):
     """(n,) tokens of each text that had been predicted."""
     losses: Floats
     """(n, 1 + M) their log losses, summed: of the mix, then of each member [nats]."""
+    surprise: Floats
+    """(n,) in [0, 1]; NaN where nothing was judged."""
 
 
 class Form(Protocol):

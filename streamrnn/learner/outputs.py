@@ -91,6 +91,8 @@ class TextPrediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     time: datetime | None = None
     probabilities: dict[str, float] | None = None
     """Of the five likeliest."""
+    surprise: float | None = None
+    """Between 0 and 1, how unusual the text was, by its mean bits per character."""
     judged: TextJudgement | None = None
 
 
@@ -199,6 +201,7 @@ class TextEncoder:
             block.keys if self._keyed else NOTHING,
             map(event_time, block.time.tolist()) if self._timed else NOTHING,
             _where(known, tops),
+            map(_number, answers.surprise.tolist()),
             self._judgements(answers),
         )
         return encode_lines(list(predictions))

@@ -6,13 +6,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streamrnn.arrays import Steps
 from streamrnn.config.models import Config, NextToken
 from streamrnn.features import Block, Tokens, Vocabulary
 from streamrnn.learner import answers as a
+from streamrnn.learner.build import PerKey, Stateful
 from streamrnn.learner.forms import Floats, TextAnswers
 from streamrnn.learner.outputs import TextEncoder
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.prepass import Ahead, Flags, Slots
+from streamrnn.mixing import Surprise
 from streamrnn.types import Partition
 
 SLICE = 2048
@@ -28,6 +31,7 @@ class Texts(Passes):
         self.vocabulary = Vocabulary(text)
         self._tokens = Tokens(self.vocabulary, config.task.next_token)
         self._ahead = Ahead(1)
+        self.surprise = Surprise("classes")
         super().__init__(config, self._ahead, self._tokens.inputs)
         self._encoder = TextEncoder(
             lineage,
@@ -43,29 +47,39 @@ class Texts(Passes):
     def answer(self, block: Block) -> TextAnswers:
         tokens, lengths = self.vocabulary.encode(block.texts)
         found = self._blank(len(block))
-        slots, fresh = self._slots(block, lengths)
+        full = np.flatnonzero(lengths)  # an empty text does not touch its key
+        own, begins = self.keys.resolve([block.keys[row] for row in full.tolist()])
         self.reserve()
         owner = np.repeat(np.arange(len(block)), lengths)
+        slots, fresh = np.repeat(own, lengths[full]), np.zeros(tokens.size, np.bool_)
+        fresh[np.cumsum(lengths[full]) - lengths[full]] = begins
         for begin in range(0, tokens.size, SLICE):
             part = slice(begin, begin + SLICE)
             self._learn(tokens[part], slots[part], fresh[part], owner[part], found)
         self.labelled += int(found.judged.sum())
+        found.surprise[full] = self._surprise(own, begins, found.losses[full, 0], found.judged[full])
         return found
+
+    def _surprise(self, slots: Slots, fresh: Flags, losses: Floats, judged: NDArray[np.int64]) -> Floats:
+        """Of whole records (n,), by their mean loss."""
+        none, moves = np.full(slots.size, -1, np.int32), np.ones(slots.size, np.bool_)
+        mean = np.where(judged > 0, losses / np.maximum(judged, 1), np.nan)
+        return self.surprise.score(Steps(slots, fresh, moves, none, none, none), mean)
 
     def _blank(self, n: int) -> TextAnswers:
         columns = 1 + len(self.mixtures.members)
         return TextAnswers(
-            np.full((n, self.vocabulary.width), np.nan), np.zeros(n, np.int64), np.zeros((n, columns))
+            np.full((n, self.vocabulary.width), np.nan),
+            np.zeros(n, np.int64),
+            np.zeros((n, columns)),
+            np.full(n, np.nan),
         )
 
-    def _slots(self, block: Block, lengths: NDArray[np.int64]) -> tuple[Slots, Flags]:
-        """Of every token; an empty text does not touch its key."""
-        full = lengths > 0
-        keys = [key for key, has in zip(block.keys, full.tolist(), strict=True) if has]
-        slots, begins = self.keys.resolve(keys)
-        fresh = np.zeros(int(lengths.sum()), np.bool_)
-        fresh[np.cumsum(lengths[full]) - lengths[full]] = begins
-        return np.repeat(slots, lengths[full]), fresh
+    def parts(self) -> dict[str, Stateful]:
+        return {**super().parts(), "surprise": self.surprise}
+
+    def per_key(self) -> list[PerKey]:
+        return [*super().per_key(), self.surprise]
 
     def _learn(
         self,
@@ -89,6 +103,7 @@ class Texts(Passes):
         """Compile what texts need, or load it from the cache; nothing is learned."""
         none, never = np.empty(0, np.int32), np.empty(0, np.bool_)
         self._learn(none, none, never, np.empty(0, np.int64), self._blank(0))
+        self.surprise.warm_up()
 
 
 @njit(cache=True, error_model="numpy")

@@ -28,7 +28,7 @@ class Judged(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A row as a peer sees it; its label is known after the prediction, or `horizon` rows of the key later."""
+    """A row as a peer sees it; its label is known after the prediction, or `horizon` rows later."""
 
     key: str
     label: Any

@@ -66,6 +66,7 @@ def pass_through(
     try:
         total = rows.count() if most is None else min(most, rows.count())
         learner = Learner(config, LINEAGE)
+        learner.take_weights()
         learner.warm_up()
         return learner, _Pass(learner, rows, total, progress, predictions).run()
     finally:

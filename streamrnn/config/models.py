@@ -32,6 +32,7 @@ from streamrnn.config.networks import Boost as Boost
 from streamrnn.config.networks import GrowingWindow as GrowingWindow
 from streamrnn.config.networks import Learning as Learning
 from streamrnn.config.networks import LearningRate as LearningRate
+from streamrnn.config.networks import LeastSquares as LeastSquares
 from streamrnn.config.networks import Network as Network
 from streamrnn.config.networks import Optimiser as Optimiser
 from streamrnn.config.networks import RmsProp as RmsProp
@@ -166,6 +167,7 @@ class Config(Part):
                 *_key_fits(self.key, self.task),
                 *_features_fit(self.features, self.task),
                 *_labels_come(self.task, self.time, self.networks),
+                *_lines_fit(self.networks, self.task),
             ]
         )
         return self
@@ -175,7 +177,7 @@ _TAKEN = {"mix", "last", "mean", "season", "season_corrected", "last_label", "ma
 """The mix itself and its naive members: names that no network can have beside them."""
 
 
-def _names_differ(networks: tuple[Learning, ...]) -> Iterator[Fault]:
+def _names_differ(networks: tuple[AnyNetwork, ...]) -> Iterator[Fault]:
     seen: set[str] = set()
     for index, network in enumerate(networks):
         if network.name in _TAKEN:
@@ -192,7 +194,7 @@ def _key_fits(key: str | None, task: AnyTask) -> Iterator[Fault]:
         yield Fault("key", f"{key} is the label of the same event; its key would give it away")
 
 
-def _labels_come(task: AnyTask, time: str | None, networks: tuple[Learning, ...]) -> Iterator[Fault]:
+def _labels_come(task: AnyTask, time: str | None, networks: tuple[AnyNetwork, ...]) -> Iterator[Fault]:
     delayed = delayed_of(task)
     if delayed is None:
         return
@@ -201,10 +203,21 @@ def _labels_come(task: AnyTask, time: str | None, networks: tuple[Learning, ...]
     if delayed.id == delayed.label_of:
         yield Fault("task.delayed.label_of", f"{delayed.id} names the event itself; another field is needed")
     for index, network in enumerate(networks):
-        if network.stride > 1:
+        if isinstance(network, Learning) and network.stride > 1:
             yield Fault(
                 f"networks.{index}.stride", "labels that come by id are learned one by one; stride: 1"
             )
+
+
+def _lines_fit(networks: tuple[AnyNetwork, ...], task: AnyTask) -> Iterator[Fault]:
+    """Least squares is for one middle value of numbers."""
+    numbers = (
+        isinstance(task, Forecast | Regression) and isinstance(task.loss, str) and task.loss != "poisson"
+    )
+    for index, network in enumerate(networks):
+        if isinstance(network, LeastSquares) and not numbers:
+            what = "predicts numbers, by loss squared, absolute or huber; leave it out of this task"
+            yield Fault(f"networks.{index}.least_squares", what)
 
 
 def _features_fit(features: tuple[Feature, ...], task: AnyTask) -> Iterator[Fault]:

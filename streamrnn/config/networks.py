@@ -230,15 +230,34 @@ class TorchNetwork(Learning):
     """On `cuda` a restart is not promised to give the same bits."""
 
 
+class LeastSquaresSettings(Part):
+    """Recursive least squares with forgetting; an error beyond one scaled unit weighs less."""
+
+    forgetting: Annotated[float, Field(gt=0.5, le=1, strict=True)] = 0.998
+    """Weight of an event that one later has left; 0.998 remembers some 500."""
+    ridge: Positive = 10.0
+    """How strongly coefficients are held at 0 in the beginning."""
+
+
+class LeastSquares(Part):
+    """A linear model of the same inputs, without a state, at its optimum after every label; for numbers."""
+
+    name: Name
+    """Stands in metrics, reports and predictions."""
+    least_squares: LeastSquaresSettings
+    """`{}` for the defaults."""
+
+
+def _kind(value: Any) -> str:
+    names = value if isinstance(value, dict) else type(value).model_fields
+    return next((kind for kind in ("torch", "least_squares") if kind in names), "built-in")
+
+
 AnyNetwork = Annotated[
-    Annotated[Network, Tag("built-in")] | Annotated[TorchNetwork, Tag("torch")],
-    Discriminator(
-        lambda value: (
-            "torch"
-            if isinstance(value, TorchNetwork) or (isinstance(value, dict) and "torch" in value)
-            else "built-in"
-        )
-    ),
+    Annotated[Network, Tag("built-in")]
+    | Annotated[TorchNetwork, Tag("torch")]
+    | Annotated[LeastSquares, Tag("least_squares")],
+    Discriminator(_kind),
 ]
 
 

@@ -64,6 +64,8 @@ _SECTIONS = {
     "networks": (
         "Network",
         "TorchNetwork",
+        "LeastSquares",
+        "LeastSquaresSettings",
         "GrowingWindow",
         "LearningRate",
         "Sgd",
@@ -99,6 +101,8 @@ _WRITTEN_AS = {
     "Quantile": "loss",
     "Delayed": "delayed",
     "TorchNetwork": "torch",
+    "LeastSquares": "least_squares",
+    "LeastSquaresSettings": "least_squares",
     "Sgd": "sgd",
     "RmsProp": "rmsprop",
     "Adam": "adam",

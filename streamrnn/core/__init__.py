@@ -1,6 +1,8 @@
 """Pure learning: cells, gradients, losses, optimisers; arrays in, arrays out, no I/O, no clock."""
 
 from streamrnn.core.boost import Boost as Boost
+from streamrnn.core.least_squares import LeastSquares as LeastSquares
 from streamrnn.core.network import Network as Network
 from streamrnn.core.schedule import Schedule as Schedule
+from streamrnn.core.torch_network import TorchNetwork as TorchNetwork
 from streamrnn.core.window import Window as Window

@@ -229,6 +229,9 @@ class LeastSquares:
 
     window_now = 1
     """Steps back that learning reaches."""
+    rate_now = 1.0
+    """Every label is learned in full."""
+    drifts = 0
     bytes_per_key = 0
 
     def __init__(

@@ -1,17 +1,18 @@
 """A learner's parts from the configuration."""
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from streamrnn import features as f
 from streamrnn.arrays import State
 from streamrnn.config import models as m
 from streamrnn.config.models import delayed_of, target_fields
-from streamrnn.core import Boost, Network, Schedule, Window
+from streamrnn.core import Boost, LeastSquares, Network, Schedule, TorchNetwork, Window
+from streamrnn.core.weights import start_from
 from streamrnn.learner.mixtures import Mixtures
 from streamrnn.learner.prepass import Ahead, ById, Course
 
-AnyNetwork = Network
+AnyNetwork = Network | TorchNetwork | LeastSquares
 LOOK_EVERY = 2000
 """Labelled events between two looks of a growing window, unless the configuration says otherwise."""
 
@@ -123,10 +124,25 @@ def networks(config: m.Config, inputs: int) -> list[AnyNetwork]:
 
 
 def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
-    task, goal = config.task, target(config.task)
-    name, levels = loss(task)
+    goal = target(config.task)
+    match part:
+        case m.LeastSquares():
+            settings = part.least_squares.model_dump()
+            return LeastSquares(name=part.name, inputs=inputs, targets=len(goal.labels), **settings)
+        case m.TorchNetwork():
+            own: dict[str, Any] = {"module": part.torch, "args": part.args, "device": part.device}
+            return TorchNetwork(**own, **_learning(part, config, inputs))
+        case m.Network():
+            own = part.model_dump(include={"cell", "hidden", "layers", "head", "activation"})
+            return Network(**own, **_learning(part, config, inputs))
+
+
+def _learning(part: m.Learning, config: m.Config, inputs: int) -> dict[str, Any]:
+    """What both engines take."""
+    goal = target(config.task)
+    name, levels = loss(config.task)
     [(optimiser, settings)] = part.optimiser.model_dump().items()
-    common: Mapping[str, Any] = {
+    return {
         "name": part.name,
         "inputs": inputs,
         "loss": name,
@@ -134,7 +150,7 @@ def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
         "classes": goal.class_count,
         "levels": levels,
         "horizon": goal.horizon,
-        "pool": pool(task),
+        "pool": pool(config.task),
         "window": window(part.window, goal.season),
         "stride": part.stride,
         "optimiser": optimiser,
@@ -145,16 +161,12 @@ def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
         "dtype": part.dtype,
         "seed": part.seed,
     }
-    if isinstance(part, m.TorchNetwork):
-        raise NotImplementedError
-    return Network(
-        cell=part.cell,
-        hidden=part.hidden,
-        layers=part.layers,
-        head=part.head,
-        activation=part.activation,
-        **common,
-    )
+
+
+def take_weights(network: AnyNetwork, part: m.AnyNetwork) -> None:
+    """Begin with the weights of the file that the configuration names, if it names one."""
+    if isinstance(part, m.Learning) and part.start_from and not isinstance(network, LeastSquares):
+        start_from(network, Path(part.start_from))
 
 
 def loss(task: m.AnyTask) -> tuple[str, tuple[float, ...]]:

@@ -4,7 +4,7 @@ Its whole state is a function of the records it was given, in order: never of ho
 never of a clock. An event walks through `learn` from top to bottom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -34,7 +34,7 @@ class Learner:
     def __init__(self, config: Config, lineage: str) -> None:
         self.lineage = lineage
         self.events = 0
-        self._keyed = config.key is not None
+        self._config = config
         self._digest = Digest()
         self._bad = BadRecords(config.bad_records.in_a_row, config.bad_records.share)
         self.schema = build.schema(config)
@@ -73,7 +73,11 @@ class Learner:
         offsets = [record.offset for record in good]
         values = self.passes.publish(block, offsets, partition, self.events + 1)
         self.events += len(values)
-        keys = [key.encode() for key in block.keys] if self._keyed else [record.key for record in good]
+        keys = (
+            [key.encode() for key in block.keys]
+            if self._config.key is not None
+            else [record.key for record in good]
+        )
         return [Output("prediction", key, value, []) for key, value in zip(keys, values, strict=True)]
 
     def _with_dead_letters(
@@ -143,6 +147,14 @@ class Learner:
             "evicted_keys": self.keys.evicted,
             **self.passes.counts(),
         }
+
+    def take_weights(self, networks: Iterable[int] | None = None) -> None:
+        """Begin with the weights in the files that the configuration names: of these networks, or of all.
+
+        Raises ConfigError if a file cannot be read or does not fit.
+        """
+        for i in range(len(self.networks)) if networks is None else networks:
+            build.take_weights(self.networks[i], self._config.networks[i])
 
     def warm_up(self) -> None:
         """Compile what events need, or load it from the cache; nothing is learned."""

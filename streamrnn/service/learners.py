@@ -16,6 +16,7 @@ TAKEN_OVER = (
     "networks.*.learning_rate.*",
     "networks.*.optimiser.*.*",
     "networks.*.clip",
+    "networks.*.start_from",
     "networks.*.seed",
     "scaling.half_life",
     "mix.enabled",
@@ -52,6 +53,7 @@ class Learners:
         return Difference(
             refused=_said(change for change in changes if not _keeps_meaning(change)),
             taken_over=_said(change for change in changes if _keeps_meaning(change)),
+            restarted=tuple(int(c.path.split(".")[1]) for c in changes if _names_weights(c)),
         )
 
     def describe(self, learner: Any) -> Figures:
@@ -97,6 +99,10 @@ def _keeps_meaning(change: Change) -> bool:
     if change.path == "max_keys":
         return isinstance(change.old, int) and isinstance(change.new, int) and change.new > change.old
     return any(fnmatch.fnmatchcase(change.path, pattern) for pattern in TAKEN_OVER)
+
+
+def _names_weights(change: Change) -> bool:
+    return fnmatch.fnmatchcase(change.path, "networks.*.start_from") and change.new is not None
 
 
 def _said(changes: Iterable[Change]) -> str:

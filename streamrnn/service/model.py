@@ -1,6 +1,6 @@
 """What the service needs to know of a learner, and how it comes by one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +30,10 @@ class Learner(Protocol):
 
         `accepted`: the records were learned and committed before, and stop nothing now.
         """
+        ...
+
+    def take_weights(self, networks: Iterable[int] | None = None) -> None:
+        """Begin with the weights in the files that the configuration names: of these networks, or of all."""
         ...
 
     def state(self) -> State:
@@ -94,6 +98,8 @@ class Difference(NamedTuple):
     """What changes shapes or meaning, one line each; empty: the state can be taken over."""
     taken_over: str = ""
     """What else differs."""
+    restarted: tuple[int, ...] = ()
+    """Networks that shall take the weights of another file."""
 
 
 class Models(Protocol):

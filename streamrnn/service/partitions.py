@@ -194,6 +194,7 @@ class Partitions:
         life.stage, life.reason = "beginning", "committing its first position"
         life.lineage, life.topic_id = self._new_lineage(), self._source.topic_id(life.partition)
         life.learner = self._models.make(life.lineage, self._models.configuration)
+        life.learner.take_weights()
         life.position = bounds.begin
         self._save_now(life)
         genesis.add(life.partition, commit, self._commit_of(life))
@@ -330,6 +331,7 @@ class Partitions:
         log.info("%s: the configuration changes here: %s", life.partition, goal.difference.taken_over)
         old, life.learner = life.answering(), self._models.make(life.lineage, self._models.configuration)
         life.learner.load(old.state())
+        life.learner.take_weights(goal.difference.restarted)
 
     def _learn(self, life: Life, block: Sequence[Record], batch: Batch) -> None:
         start = time.perf_counter()

@@ -1,6 +1,7 @@
 """The canonical form: equal exactly when two configurations learn alike."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,12 @@ def test_a_difference_names_every_path_with_both_values() -> None:
     assert learning_difference(old, form()) == ""
 
 
-@pytest.mark.parametrize("kind", ["number", "binary"])
-def test_no_network_can_take_the_name_of_a_baseline(kind: str) -> None:
-    season = {"season": 4} if kind == "number" else {}
-    mixture = Mixture(kind=kind, networks=["a"], **season)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("number", {"season": 4}), ("classes", {"classes": 3}), ("tokens", {"horizon": 1, "classes": 3})],
+)
+def test_no_network_can_take_the_name_of_a_baseline(kind: Any, more: dict[str, Any]) -> None:
+    mixture = Mixture(kind=kind, networks=["a"], **more)
     for taken in mixture.baselines:
         with pytest.raises(Exception, match="something else in the mix"):
             parse(TEXT, "c.yaml", [f"networks.0.name={taken}"])

@@ -82,9 +82,14 @@ def _index(names: list[str], name: str | None) -> int:
 
 def _module(torch_export: Any, part: Any, network: Any) -> Any:
     """The step as a torch module."""
-    from streamrnn.config.models import TorchNetwork
+    from streamrnn.config import models
+    from streamrnn.errors import ConfigError
 
-    if isinstance(part, TorchNetwork):
-        return network.module
-    made_with = part.model_dump(include={"cell", "hidden", "layers", "head", "activation"})
-    return torch_export.built_in(network, **made_with)
+    match part:
+        case models.TorchNetwork():
+            return network.module
+        case models.Network():
+            made_with = part.model_dump(include={"cell", "hidden", "layers", "head", "activation"})
+            return torch_export.built_in(network, **made_with)
+        case _:
+            raise ConfigError(f"{part.name} is no recurrent network: it has no step to export")

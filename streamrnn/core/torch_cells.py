@@ -25,7 +25,8 @@ class Recurrent(torch.nn.Module):  # type: ignore[misc]  # torch has no types he
 
     x (B, d), state h (B, layers, n), with lstm (h, c) → output (B, o) and the next state. Parameters are
     named and shaped as in `torch.nn.RNN`, `GRU`, `LSTM` (`weight_ih_l0`, …); the head's `head.{i}.weight` and
-    `head.{i}.bias`.
+    `head.{i}.bias`. Where a cell only ever adds its two biases, the second is not learned, as in the compiled
+    engine: it would move as the first does, and double its rate.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Recurrent(torch.nn.Module):  # type: ignore[misc]  # torch has no types he
             "bias_hh": (rows,),
         }
         for name, shape in shapes.items():
-            born = torch.empty(shape).uniform_(-bound, bound)
-            self.register_parameter(f"{name}_l{layer}", torch.nn.Parameter(born))
+            learned = name != "bias_hh" or self.cell == "gru"
+            born = torch.empty(shape).uniform_(-bound, bound) if learned else torch.zeros(shape)
+            self.register_parameter(f"{name}_l{layer}", torch.nn.Parameter(born, requires_grad=learned))
 
     def initial_state(self, batch: int) -> Any:
         """Zeros."""

@@ -31,8 +31,8 @@ Runner = Callable[[Array, list[Array]], tuple[Array, list[Array]]]
 
 STEPS = 20
 """Steps that a file is compared over."""
-TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
-"""Greatest difference of an output, as a share of the greatest output or 1."""
+TOLERANCE = {"float32": 1e-5, "float64": 1e-8}
+"""Greatest difference of an output, as a share of the greatest output or 1; onnxruntime's gelu has 1e-9."""
 
 
 def built_in(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,17 +40,6 @@ KEPT = frozenset(
     [torch.bool, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.float32, torch.float64]
 )
 """Types that a snapshot can hold."""
-
-
-class Stretch(NamedTuple):
-    """A window to learn from."""
-
-    entry: list[Array]
-    """The state that its first step enters with: a constant, there the gradient is cut."""
-    inputs: Array
-    """(k, d)"""
-    targets: Array
-    """(k, w) what the outputs should have been; rows without a label are NaN."""
 
 
 class Module:
@@ -100,16 +89,20 @@ class Module:
             output, after = self._step(self._tensor(x)[None], self._tensors(state))
             return output[0].cpu().numpy(), self._kept(after)
 
-    def gradient(self, stretch: Stretch, loss: Loss, levels: Levels) -> Any:
-        """(p,) of the mean loss over the labels of a window; the module is in training mode."""
+    def gradient(self, entry: list[Array], inputs: Array, targets: Array, loss: Loss, levels: Levels) -> Any:
+        """(p,) of the mean loss over the labels of a window; the module is in training mode.
+
+        `entry` is the state that the window begins with, a constant: there the gradient is cut; inputs
+        (k, d); `targets` (k, w) are NaN in rows without a label.
+        """
         self.module.train()
-        state, losses = self._tensors(stretch.entry), []
-        inputs, targets = self._tensor(stretch.inputs), self._tensor(stretch.targets)
+        state, losses = self._tensors(entry), []
+        x, labels = self._tensor(inputs), self._tensor(targets)
         with self._sound():
-            for t, target in enumerate(stretch.targets):
-                output, state = self._step(inputs[t : t + 1], state)
+            for t, target in enumerate(targets):
+                output, state = self._step(x[t : t + 1], state)
                 if not np.isnan(target).all():
-                    losses.append(loss.value(output[0], targets[t], levels))
+                    losses.append(loss.value(output[0], labels[t], levels))
             mean = sum(losses) / len(losses)
             found = torch.autograd.grad(mean, list(self._learned.values()), materialize_grads=True)
         return torch.cat([part.reshape(-1) for part in found])
@@ -231,11 +224,7 @@ class Module:
 
     def parameters(self) -> dict[str, Array]:
         """The learnable ones by the module's names; views where the device is the CPU."""
-        return self.named(self.flat)
-
-    def named(self, flat: Any) -> dict[str, Array]:
-        """Parts of a vector like `flat`, by the same names."""
-        return {name: view.cpu().numpy() for name, view in self._views(flat).items()}
+        return {name: view.cpu().numpy() for name, view in self._views(self.flat).items()}
 
     def fixed(self) -> dict[str, Any]:
         """Everything else that may shape the future: buffers, and parameters that are not learned."""
@@ -267,9 +256,14 @@ class Module:
                 raise ConfigError(
                     f"weights: array {name} has shape {array.shape}; {self.path} has {tuple(own[name].shape)}"
                 )
+        self.put({name: own[name] for name in weights}, weights)
+
+    @staticmethod
+    def put(tensors: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Give each tensor the values of the array of its name."""
         with torch.no_grad():
-            for name, array in weights.items():
-                own[name].copy_(torch.tensor(array))
+            for name, tensor in tensors.items():
+                tensor.copy_(torch.tensor(arrays[name]))
 
     @property
     def source_hash(self) -> str:
@@ -329,6 +323,11 @@ def _device(path: str, name: str) -> Any:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"torch: {path}: device: cuda is not there; write device: cpu")
     return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else torch.device(name)
+
+
+def norm(gradient: Any) -> float:
+    """In double precision, whatever the type."""
+    return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
 
 
 def _made(path: str, args: Mapping[str, Any], inputs: int, outputs: int) -> Any:

@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from streamrnn.arrays import State, Steps, expect, grown, nested, shapes, within
-from streamrnn.core import torch_losses, torch_module, torch_optimisers
 from streamrnn.core.boost import Boost
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
@@ -35,9 +34,12 @@ from streamrnn.core.gradients.base import (
 from streamrnn.core.gradients.tbptt import ring
 from streamrnn.core.losses import LOSSES
 from streamrnn.core.schedule import Schedule
-from streamrnn.core.torch_module import Module, Stretch
-from streamrnn.core.torch_optimisers import Optimiser
 from streamrnn.core.window import Window
+from streamrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamrnn.core.torch_module import Module
+    from streamrnn.core.torch_optimisers import Optimiser
 
 Array = npt.NDArray[Any]
 
@@ -92,6 +94,17 @@ class Event(NamedTuple):
     """(w,)"""
 
 
+class Stretch(NamedTuple):
+    """A window to learn from."""
+
+    entry: list[Array]
+    """The state that its first step enters with."""
+    inputs: Array
+    """(k, d)"""
+    targets: Array
+    """(k, w) what the outputs should have been; rows without a label are NaN."""
+
+
 class TorchNetwork:
     """A module of the user's that learns while it predicts; the same interface as `Network`.
 
@@ -138,8 +151,11 @@ class TorchNetwork:
         self.horizon, self.pooled, self.window, self.stride = horizon, pool > 0, window, stride
         self.schedule, self.boost, self.clip = schedule, boost, clip
         self.dtype = np.dtype(dtype)
-        self._loss, self._levels = torch_losses.LOSSES[loss], levels
-        self._module = Module(
+        parts = _engine(name)
+        self._sources = [__file__, *(str(part.__file__) for part in parts)]
+        losses, modules, optimisers = parts
+        self._loss, self._levels, self._norm = losses.LOSSES[loss], levels, modules.norm
+        self._module: Module = modules.Module(
             module,
             args or {},
             inputs=inputs,
@@ -148,7 +164,7 @@ class TorchNetwork:
             device=device,
             seed=seed,
         )
-        self._optimiser = Optimiser(optimiser, settings or {}, self._module.flat)
+        self._optimiser: Optimiser = optimisers.Optimiser(optimiser, settings or {}, self._module.flat)
         self._gradient = np.zeros(self._module.flat.numel(), self.dtype)
         self._tally = Tally(np.zeros(4, np.int64), np.zeros(3))
         with self._module.random.alone():
@@ -330,9 +346,9 @@ class TorchNetwork:
 
     def _descend(self, stretch: Stretch, rate: float) -> None:
         """One update with the gradient's norm held at `clip`; none if it is not finite."""
-        gradient = self._module.gradient(stretch, self._loss, self._levels)
+        gradient = self._module.gradient(*stretch, self._loss, self._levels)
         self._gradient[:] = gradient.cpu().numpy()
-        norm = float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
+        norm = self._norm(gradient)
         if not math.isfinite(norm):
             self._tally.counts[SKIPPED] += 1
             return
@@ -353,8 +369,8 @@ class TorchNetwork:
     def kernel_hash(self) -> str:
         """Hash of torch's version, the module's files and this engine's."""
         digest = sha256(self._module.source_hash.encode())
-        for engine in (__file__, torch_module.__file__, torch_losses.__file__, torch_optimisers.__file__):
-            digest.update(sha256(Path(engine).read_bytes()).digest())
+        for source in self._sources:
+            digest.update(sha256(Path(source).read_bytes()).digest())
         return digest.hexdigest()
 
     @property
@@ -387,6 +403,17 @@ class TorchNetwork:
         return int(self._tally.counts[SKIPPED])
 
     @property
+    def drifts(self) -> int:
+        """Rises of the error that were reacted to."""
+        return 0 if self.boost is None else self.boost.drifts
+
+    @property
+    def rate_now(self) -> float:
+        """Learning rate of the next labelled event."""
+        factor = 1.0 if self.boost is None else float(self.boost.factors(1)[-1])
+        return factor * float(self.schedule.rates(self.labelled + 1, 0)[0])
+
+    @property
     def gradient_norm(self) -> float:
         """Norm of the last finite gradient, before clipping."""
         return float(self._tally.sums[NORM])
@@ -407,7 +434,11 @@ class TorchNetwork:
 
     def gradient(self) -> dict[str, Array]:
         """The last gradient, before clipping, by the same names."""
-        return self._module.named(torch.from_numpy(self._gradient))
+        named, begin = {}, 0
+        for name, array in self.parameters().items():
+            named[name] = self._gradient[begin : begin + array.size].reshape(array.shape)
+            begin += array.size
+        return named
 
     def take(self, weights: Mapping[str, Array]) -> None:
         """Begin with these weights, by the module's own names, with or without a prefix common to all.
@@ -465,14 +496,23 @@ class TorchNetwork:
         expect(state, expected)
         for name, array in arrays.items():
             array[...] = state[name]
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                tensor.copy_(torch.tensor(state[name]))
+        self._module.put(tensors, state)
         self.window.load(within("window", state))
         self._module.random.load(within("random", state))
         if self.boost is not None:
             self.boost.load(within("boost", state))
         self._rings, self._pool, self._slots, self._rows = rings, pool, slots, rows
+
+
+def _engine(name: str) -> tuple[ModuleType, ModuleType, ModuleType]:
+    """The parts that need torch, which takes seconds to import, and may not be there."""
+    try:
+        from streamrnn.core import torch_losses, torch_module, torch_optimisers
+    except ImportError as error:
+        raise ConfigError(
+            f"network {name}: needs torch ({error}). Install it with: pip install 'streamrnn[torch]'"
+        ) from error
+    return torch_losses, torch_module, torch_optimisers
 
 
 def _outputs(loss: str, targets: int, classes: int, levels: tuple[float, ...]) -> int:

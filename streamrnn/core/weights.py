@@ -42,8 +42,10 @@ def read(path: Path) -> dict[str, Array]:
         arrays = safetensors.numpy.load_file(path)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"{path}: weights cannot be read: {error}") from error
-    except KeyError as kind:  # bfloat16 and the like, which NumPy does not know
-        raise ConfigError(f"{path}: weights of type {kind} cannot be read; save them as float32") from None
+    except (KeyError, TypeError) as error:  # bfloat16 and the like
+        raise ConfigError(
+            f"{path}: NumPy cannot hold these weights ({error}); save them as float32"
+        ) from error
     if odd := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise ConfigError(f"{path}: array {odd[0]} is not finite")
     return arrays

@@ -25,6 +25,7 @@ features:
 networks:
   - {name: small, hidden: 4, window: 2}
   - {name: mine, torch: "streamrnn.core.torch_cells:Recurrent", args: {cell: lstm, hidden: 3}}
+  - {name: linear, least_squares: {}}
 """
 ROWS = 120
 
@@ -51,7 +52,7 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("small", 137), ("mine", 112)])
+@pytest.mark.parametrize(("name", "parameters"), [("small", 125), ("mine", 100)])
 def test_a_network_is_exported_by_its_name(
     snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, parameters: int
 ) -> None:
@@ -64,10 +65,15 @@ def test_a_network_is_exported_by_its_name(
 
 def test_which_of_several_must_be_said(snapshots: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
-    with pytest.raises(ConfigError, match="--network is not given; its networks are small, mine"):
+    with pytest.raises(ConfigError, match="--network is not given; its networks are small, mine, linear"):
         export(snapshots, path)
     with pytest.raises(
-        ConfigError, match="--network smal is not in the snapshot; its networks are small, mine"
+        ConfigError, match="--network smal is not in the snapshot; its networks are small, mine, linear"
     ):
         export(snapshots, path, "smal")
     assert not path.exists()
+
+
+def test_what_has_no_step_is_refused(snapshots: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="linear is no recurrent network: it has no step to export"):
+        export(snapshots, tmp_path / "model.pt2", "linear")

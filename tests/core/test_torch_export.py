@@ -44,9 +44,17 @@ def users(module: str, **changed) -> TorchNetwork:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize(("cell", "dtype"), [("elman", "float32"), ("gru", "float32"), ("lstm", "float64")])
-def test_a_compiled_network_goes_out_and_gives_the_same(tmp_path, cell, dtype, ending):
-    shape = {"cell": cell, "hidden": 6, "layers": 2, "head": (4,), "activation": "gelu"}
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+def test_a_compiled_network_goes_out_and_gives_the_same(tmp_path, cell, ending):
+    many = cell != "gru"
+    dtype = "float64" if many else "float32"
+    shape = {
+        "cell": cell,
+        "hidden": 6,
+        "layers": 1 + many,
+        "head": (4,) * many,
+        "activation": "gelu",
+    }
     net = Network(
         name="net",
         inputs=INPUTS,

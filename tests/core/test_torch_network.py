@@ -1,5 +1,7 @@
 """The torch engine: BPTT(k; s) as defined, the same bits from any cut and snapshot, clear refusals."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -426,6 +428,25 @@ def test_only_a_window_that_holds_the_stride_and_stride_1_with_labels_by_id():
         network(2, stride=2, pool=4)
     with pytest.raises(ValueError, match="optimiser sgd has no setting beta_1"):
         network(optimiser="sgd", settings={"beta_1": 0.5})
+
+
+def test_torch_is_imported_only_where_it_is_used_and_asked_for_where_it_is_missing():
+    code = """
+import sys
+from streamrnn.core.torch_network import TorchNetwork
+from streamrnn.core import Schedule, Window
+from streamrnn.errors import ConfigError
+assert "torch" not in sys.modules
+sys.modules["torch"] = None
+try:
+    TorchNetwork(name="net", module="a:B", inputs=1, loss="squared", horizon=0, window=Window.fixed(1),
+                 schedule=Schedule())
+except ConfigError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("network net: needs torch (")
+    assert said.endswith("Install it with: pip install 'streamrnn[torch]'\n")
 
 
 def test_the_hash_follows_the_modules_file(tmp_path, monkeypatch):

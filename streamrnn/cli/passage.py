@@ -135,7 +135,7 @@ class _Curves:
     def __init__(self, learner: Learner) -> None:
         self._mixture = learner.mixture
         quality = self._mixture.quality()
-        self.error = "mae" if "mae" in quality["mix"] else "log_loss"
+        self.error = self._mixture.error
         self.values: dict[str, list[float]] = {name: [] for name in quality}
         self._before = dict.fromkeys(quality, (0.0, 0.0))
 

@@ -16,8 +16,14 @@ _NETWORKS = ("cyan", "magenta", "blue", "yellow", "bright_red", "bright_blue")
 _RULE = "bright_black"
 _EQUAL = 0.01
 """Skill within which two errors count as the same."""
-_NAMES = {"mae": "mean absolute error", "log_loss": "log loss"}
-_SHORT = {"mae": "MAE", "rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}
+_NAMES = {"mae": "mean absolute error", "log_loss": "log loss", "bits_per_character": "bits per character"}
+_SHORT = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "bits_per_character": "bits/char",
+}
 _SMOOTH = 8
 """Points of a curve that are drawn as one."""
 

@@ -197,7 +197,7 @@ class Learner:
         except SnapshotError as unfit:
             raise SnapshotError(f"{name}: {unfit}") from None
         for name in self.passes.rows_of_keys():
-            if len(state[name]) != len(self.keys):
+            if name in state and len(state[name]) != len(self.keys):
                 raise SnapshotError(f"array {name} has {len(state[name])} rows for {len(self.keys)} keys")
         self.events, self.passes.labelled = own["counts"].tolist()
         self._digest.value = own["digest"].tobytes()

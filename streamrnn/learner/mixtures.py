@@ -32,6 +32,11 @@ class Mixtures:
         return self._first.members
 
     @property
+    def error(self) -> str:
+        """Which figure of the quality is the error that members are compared by."""
+        return self._first.error
+
+    @property
     def baselines(self) -> list[str]:
         return self._first.baselines
 

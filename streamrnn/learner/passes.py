@@ -49,7 +49,7 @@ class Passes(ABC):
         return {"keys": self.keys, "course": self.course, **networks, "mixture": self.mixtures}
 
     def rows_of_keys(self) -> list[str]:
-        """Of each part that holds keys, an array of its state with one row for each."""
+        """Of each part that may hold keys, an array of its state with one row for each."""
         networks = [f"networks/{i}/keys/steps" for i in range(len(self.networks))]
         course = ["course/steps"] if isinstance(self.course, Ahead) else []
         return [*course, *networks, "mixture/0/mix/weights"]

@@ -100,6 +100,11 @@ class Mixture:
         """Memory that one answer takes while it waits for its label."""
         return sum(part.bytes_per_row for part in self._parts.values())
 
+    @property
+    def error(self) -> str:
+        """Which figure of the quality is the error that members are compared by."""
+        return self._scores.error
+
     def reserve(self, slots: int, rows: int) -> None:
         """Make room for slots 0 to `slots` − 1 and for so many waiting answers."""
         for part in self._parts.values():

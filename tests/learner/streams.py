@@ -45,7 +45,10 @@ FIELDS = {
     "task": {"forecast": ["level", "other"], "horizon": 3, "interval": 0.8},
     "key": "sensor",
     "features": [{"number": "level"}, {"lags": "other", "steps": [4]}],
-    "networks": [{"name": "deep", "cell": "lstm", "layers": 2, "head": [4], "window": 2, **SMALL}],
+    "networks": [
+        {"name": "deep", "cell": "lstm", "layers": 2, "head": [4], "window": 2, **SMALL},
+        {"name": "linear", "least_squares": {}},
+    ],
     "max_keys": 3,
 }
 QUANTILES = {

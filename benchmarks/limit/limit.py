@@ -50,8 +50,8 @@ RATE, WARMUP, CLIP = 3e-4, 100, 1.0
 EVENTS = 300
 """Over which kernel and C must agree."""
 TOLERANCE = 1e-4
-WORK = 6_000_000
-"""Hidden values squared, times steps, that a round takes: a few milliseconds."""
+WORK = 10_000_000
+"""Hidden values squared, times steps, that a round takes: milliseconds, beside which its call is nothing."""
 ROUNDS = 60
 
 
@@ -88,7 +88,7 @@ def measure(library: ctypes.CDLL, cell: str, hidden: int, window: int, rounds: i
         outputs = [learn(x, target) for learn in learners]
         if (gap := float(np.abs(outputs[0] - outputs[1]).max())) > TOLERANCE:
             raise RuntimeError(f"{cell} {hidden}, k = {window}: kernel and C are {gap:.1e} apart")
-        x, target = stream(max(4, WORK // (hidden * hidden * (1 if window == 1 else 4 * window))))
+        x, target = stream(max(10, WORK // (hidden * hidden * (window + 1))))
         times: list[list[float]] = [[], [], []]
         for number in range(rounds + 2):
             order = (0, 1, 2) if number % 2 else (2, 1, 0)

@@ -203,7 +203,7 @@ def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
 def _is_distribution(probabilities: Floats) -> bool:
     total = 0.0
     for p in probabilities:
-        if not p >= 0.0:
+        if p < 0.0:
             return False
         total += p
     return abs(total - 1.0) <= OFF

@@ -6,7 +6,7 @@ from river import stats
 
 from streamrnn.mixing.baselines import ClassBaselines, NumberBaselines, TokenBaselines
 from streamrnn.mixing.baselines.tokens import LIMIT, SETS, WAYS
-from tests.mixing.streams import Stream, one_key, steps_of
+from tests.mixing.streams import Stream, steps_of
 
 nan = float("nan")
 
@@ -136,11 +136,12 @@ def test_a_new_key_has_no_context_but_everyones_counts():
     assert said["order2"][-1][1] == pytest.approx((1.5 + 0.5 * said["order0"][-1][1]) / 2, rel=1e-12)
 
 
-def after(label, vocabulary):
+def after(label, vocabulary, fresh=None):
     """The rules of tokens after a long text, and their last answers (500, 2, V)."""
     baselines = TokenBaselines(vocabulary)
     baselines.reserve(1, 0)
-    stream = Stream(one_key(label), label.astype(float), np.empty((len(label), 0)))
+    fresh = np.arange(len(label)) == 0 if fresh is None else fresh
+    stream = Stream(steps_of(np.zeros(len(label)), fresh, label), label.astype(float), label[:, None])
     answers = np.empty((500, 2, vocabulary))
     for start in range(0, len(label), 500):
         part = stream.cut(start, start + 500)
@@ -163,6 +164,21 @@ def test_more_contexts_than_rows_stay_bounded_and_the_frequent_ones_stay():
     np.testing.assert_allclose(answers.sum(axis=2), 1, rtol=1e-9)
     after_two = label.ravel()[-500:] == 66
     assert answers[after_two, 1, 67].mean() > 0.9  # 65, 66 is always followed by 67
+
+
+def test_a_row_that_changes_hands_brings_no_counts_along():
+    rng = np.random.default_rng(2)
+    successor = rng.integers(0, 128, (128, 128))  # only one token ever comes after two others
+    walks = np.empty((5000, 6), int)
+    walks[:, :2] = rng.integers(0, 128, (5000, 2))
+    for i in range(2, 6):
+        walks[:, i] = successor[walks[:, i - 2], walks[:, i - 1]]
+    baselines, _ = after(walks.ravel(), 128, fresh=np.arange(walks.size) % 6 == 0)
+    counts, holder = baselines.stream.counts[129:], baselines.stream.holder
+    assert (holder > 0).mean() > 0.95
+    before, last = np.divmod(np.maximum(holder - 1, 0), 128)
+    assert (counts.argmax(axis=1) == successor[before, last])[counts.any(axis=1)].all()
+    assert baselines.stream.distinct[129:].max() == 1
 
 
 def test_every_context_of_a_small_vocabulary_has_a_row_of_its_own():

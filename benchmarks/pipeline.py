@@ -77,11 +77,10 @@ def learn(place: Site, name: str, events: int) -> float:
 def copy(place: Site, name: str, events: int) -> float:
     """Events per second of its opponent."""
     topics = place.topics(name, events="all.events")
-    source = KafkaSource(place.options, topic=topics.events, group=name, slot="copy", tick=_nothing)
+    source = KafkaSource(place.options, topics=[topics.events], group=name, slot="copy", tick=_nothing)
     sink = KafkaSink(
         place.options,
-        topic=topics.predictions,
-        dead_letters=topics.dead,
+        topics={"prediction": topics.predictions, "dead_letter": topics.dead},
         transactional_id=name,
         tick=_nothing,
     )

@@ -47,8 +47,10 @@ Tick = Callable[[], None]
 SLICE_SECONDS = 0.5
 TRANSACTION_SECONDS = 60.0
 """How long a transaction may stay open before the broker aborts it; no call on it is worth a longer wait."""
-_SHORT = 1 << 19
-"""Bytes of a record up to which the client, which refuses 1 MiB and more, need not be asked."""
+LARGEST = 1 << 20
+"""Bytes of a record beyond which the client refuses it, by its default and the broker's."""
+_SHORT = LARGEST >> 1
+"""Bytes of a record up to which the client need not be asked."""
 
 Result = TypeVar("Result")
 
@@ -208,8 +210,38 @@ def _common(options: Options) -> dict[str, Any]:
 # --- consuming as a member of a group ---------------------------------------------------------------
 
 
+class Together(CooperativeStickyAssignor):  # type: ignore[misc]
+    """Gives all partitions of one number, of whatever topic, to one member.
+
+    The numbers of one topic are placed as that of the base class places them, the others follow. That topic
+    is one that all members read, so that no partition has two readers while members disagree about the rest;
+    members that have none in common are given nothing.
+    """
+
+    name = "cooperative-sticky-together"
+
+    def assign(self, cluster: Any, members: Any) -> Any:
+        read = {member.member_id: sorted(member.metadata.topics) for member in members}
+        common = sorted(set.intersection(*map(set, read.values())))
+        placed = super().assign(cluster, [_reading_only(common[:1], member) for member in members])
+        for member_id, assignment in placed.items():
+            numbers = sorted(number for _, numbers in assignment.assigned_partitions for number in numbers)
+            assignment.assigned_partitions = [(topic, numbers) for topic in read[member_id] if numbers]
+        return placed
+
+
+def _reading_only(topics: Sequence[str], member: Any) -> Any:
+    """The member of a group, as if it read these topics alone."""
+    metadata = copy.copy(member.metadata)
+    metadata.topics = list(topics)
+    metadata.owned_partitions = [owned for owned in metadata.owned_partitions or () if owned.topic in topics]
+    member = copy.copy(member)
+    member.metadata = metadata
+    return member
+
+
 class Member:
-    """A static member of a consumer group, reading one topic from where it is told to.
+    """A static member of a consumer group, reading topics from where it is told to.
 
     Every position is sought by the caller: the group's committed position is only ever answered, never used.
     The `listener` pauses and seeks what is assigned.
@@ -219,14 +251,16 @@ class Member:
         self,
         options: Options,
         *,
-        topic: str,
+        topics: Sequence[str],
         group: str,
         slot: str,
+        together: bool,
         session_timeout: float,
         max_poll_interval: float,
         listener: object,
         tick: Tick,
     ) -> None:
+        """`together`: partitions of one number, of whatever topic, are assigned to one member."""
         self._tick = tick
         self._proof: ConsumerGroupMetadata | None = None
 
@@ -242,13 +276,14 @@ class Member:
                 session_timeout_ms=int(session_timeout * 1000),
                 heartbeat_interval_ms=int(session_timeout * 100),
                 max_poll_interval_ms=int(max_poll_interval * 1000),
-                partition_assignment_strategy=[CooperativeStickyAssignor],
+                partition_assignment_strategy=[Together if together else CooperativeStickyAssignor],
                 # A partition that is resumed waits for the fetch that is under way.
                 fetch_max_wait_ms=100,
             )
-            consumer.partitions_for_topic(topic)
-            consumer.subscribe([topic], listener=listener)
-            # Noted before the first join, the topic's partitions are no change that asks for a second one.
+            for topic in topics:
+                consumer.partitions_for_topic(topic)
+            consumer.subscribe(list(topics), listener=listener)
+            # Noted before the first join, the topics' partitions are no change that asks for a second one.
             consumer._coordinator._handle_metadata_update(consumer._cluster)
             return consumer
 
@@ -340,6 +375,13 @@ class Member:
 
         return self._ask(ask, "what the partition holds", seconds)
 
+    def stable_ends(self, partitions: Sequence[TopicPartition], seconds: float) -> dict[TopicPartition, int]:
+        return self._ask(
+            lambda: self.consumer.end_offsets(list(partitions), timeout_ms=seconds * 1000),
+            "where the partitions end",
+            seconds,
+        )
+
     def topic_id(self, topic: str) -> str:
         """The topic's id as the metadata told it last; empty before that, and where brokers tell none."""
         found = self.consumer._manager.cluster.topic_id(topic)
@@ -395,7 +437,9 @@ class Producer:
     Whatever fails, `abandon` is all that may be called next.
     """
 
-    def __init__(self, options: Options, *, transactional_id: str | None, tick: Tick) -> None:
+    def __init__(
+        self, options: Options, *, transactional_id: str | None, largest: int = LARGEST, tick: Tick
+    ) -> None:
         """Takes over `transactional_id`: what another producer of this id left open is aborted."""
         self._tick = tick
         self._begun: set[TopicPartition] = set()
@@ -412,6 +456,7 @@ class Producer:
                     **(transactional if self._transactional else {}),
                     retry_backoff_ms=2,
                     batch_size=1 << 20,
+                    max_request_size=largest,
                     delivery_timeout_ms=int(TRANSACTION_SECONDS * 1000),
                     max_block_ms=1000,
                 ),

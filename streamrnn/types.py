@@ -3,11 +3,13 @@
 All are immutable. `msgspec.Struct` rather than a dataclass, because one of each is made per event.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 
 Headers = list[tuple[str, bytes]]
+Kind = Literal["prediction", "dead_letter", "copy"]
 
 
 class Partition(NamedTuple):
@@ -28,12 +30,14 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     timestamp: int = 0
     """Milliseconds since 1970 by the transport's clock; never seen by a learner."""
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    """Never seen by a learner."""
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """What a learner answers to one record, encoded: a prediction or a dead letter."""
+    """What is published for one record, encoded: a learner's prediction or dead letter, or a copy of it."""
 
-    kind: Literal["prediction", "dead_letter"]
+    kind: Kind
     key: bytes | None
     value: bytes | None
     headers: Headers

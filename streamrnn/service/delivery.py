@@ -6,10 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from streamrnn.errors import DeliveryUncertain, Fenced, TransportError
-from streamrnn.service.meter import Meter
 from streamrnn.service.signals import Stopping
 from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.base import Sink
@@ -61,6 +60,14 @@ class Batch:
         return bool(self.ends)
 
 
+class Doubts(Protocol):
+    """Who counts the publishes that failed."""
+
+    def doubted(self, outcomes: Iterable[Verdict]) -> None:
+        """What the committed positions said about each partition of the batch."""
+        ...
+
+
 class Delivery:
     """Delivers batches, one at a time.
 
@@ -75,7 +82,7 @@ class Delivery:
         attend: Callable[[], tuple[set[Partition], object | None]],
         pulse: Pulse,
         stopping: Stopping,
-        meter: Meter,
+        meter: Doubts,
     ) -> None:
         self._source = source
         self._sink = sink

@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamrnn.errors import Fenced
 from streamrnn.service.delivery import Batch, Delivery
+from streamrnn.service.membership import OUTSIDE, Membership
 from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
 from streamrnn.service.signals import Stopping
@@ -19,8 +19,6 @@ from streamrnn.types import Partition, Record
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-OUTSIDE_SECONDS = 120.0
-"""How long this worker may be no member of its group before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ class Loop:
         self._meter = meter
         self._view = view
         self._last_record = time.monotonic()
-        self._was_member = False
-        self._outside_since: float | None = None
+        self._membership = Membership(source)
 
     def run(self) -> None:
         """Returns with everything committed and snapshotted. What raises commits nothing more."""
@@ -84,31 +81,16 @@ class Loop:
         start = time.monotonic()
         with self.pulse.calling("poll"):
             records = self.source.poll(seconds, self._limit())
-        membership = self._membership()
+        proof = self._membership.proof()
         now = time.monotonic()
         self._meter.polled(now - start, records)
         if records:
             self._last_record = now
         self.partitions.follow(self.source.changes())
-        if membership is _OUTSIDE:
+        if proof is OUTSIDE:
             self.partitions.lose_all()
             return {}, None
-        return records, membership
-
-    def _membership(self) -> object | None:
-        try:
-            membership = self.source.membership()
-        except Fenced as error:
-            now = time.monotonic()
-            if self._outside_since is None:
-                if self._was_member:
-                    log.warning("not a member of the group any more, joining again: %s", error)
-                self._outside_since = now
-            if now - self._outside_since > OUTSIDE_SECONDS:
-                raise
-            return _OUTSIDE
-        self._was_member, self._outside_since = True, None
-        return membership
+        return records, proof
 
     def _attend(self) -> tuple[set[Partition], object | None]:
         """Keep the place in the group while a batch waits: poll with everything paused."""
@@ -145,10 +127,3 @@ class Loop:
             return False
         idle = time.monotonic() - self._last_record
         return self.source.exhausted or (limits.idle_exit is not None and idle >= limits.idle_exit)
-
-
-class _Outside:
-    """Instead of a membership: this worker has none."""
-
-
-_OUTSIDE = _Outside()

@@ -147,7 +147,7 @@ def _from_kafka(config: Config, source: m.KafkaSource, sink: m.Sink) -> Place:
     def read(tick: Callable[[], None]) -> Source:
         return KafkaSource(
             options,
-            topic=source.topic,
+            topics=[source.topic],
             group=source.group,
             slot=slot,
             session_timeout=source.session_timeout,
@@ -191,8 +191,7 @@ def _sink(sink: m.Sink, options: Options | None, transactional_id: str, tick: Ca
         )
     return KafkaSink(
         where,
-        topic=sink.kafka.topic,
-        dead_letters=sink.kafka.dead_letters,
+        topics={"prediction": sink.kafka.topic, "dead_letter": sink.kafka.dead_letters},
         transactional_id=transactional_id,
         transactional=bool(transactional_id),
         tick=tick,

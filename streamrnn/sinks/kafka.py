@@ -1,4 +1,4 @@
-"""Predictions and dead letters on Kafka topics, and records from elsewhere."""
+"""Predictions, dead letters and copies on Kafka topics, and records from elsewhere."""
 
 import itertools
 import time
@@ -9,15 +9,15 @@ from kafka.partitioner.default import murmur2
 from kafka.structs import ConsumerGroupMetadata
 
 from streamrnn.errors import DeliveryUncertain
-from streamrnn.kafka_client import Options, Producer, Tick, native_offsets, require_topics
-from streamrnn.types import Commit, Output, Partition
+from streamrnn.kafka_client import LARGEST, Options, Producer, Tick, native_offsets, require_topics
+from streamrnn.types import Commit, Kind, Output, Partition
 
 START_SECONDS = 30.0
 """How long a broker may take to answer when the service starts."""
 
 
 class KafkaSink:
-    """Writes predictions to `topic` and dead letters to `dead_letters`.
+    """Writes each kind of output to its topic.
 
     Transactional: outputs and input offsets become visible together or not at all. Otherwise: outputs are
     durable when `publish` returns, and may be there twice after a failure.
@@ -27,15 +27,19 @@ class KafkaSink:
         self,
         options: Options,
         *,
-        topic: str,
-        dead_letters: str,
+        topics: Mapping[Kind, str],
         transactional_id: str,
         transactional: bool = True,
+        largest: int = LARGEST,
         tick: Tick,
     ) -> None:
-        """Takes over `transactional_id`. Raises TransportError when a topic does not exist."""
+        """Takes over `transactional_id`. Raises TransportError when a topic does not exist.
+
+        `largest`: bytes of a record beyond which the broker is not even asked.
+        """
         self._options = options
-        self._topics = {"prediction": topic, "dead_letter": dead_letters}
+        self._topics = dict(topics)
+        self._largest = largest
         self._transactional_id = transactional_id if transactional else None
         self._tick = tick
         self._producer: Producer | None = None
@@ -83,7 +87,12 @@ class KafkaSink:
             self._producer.abandon()
             self._producer = None
         self._counts = require_topics(self._options, self._topics.values(), seconds=0, tick=self._tick)
-        self._producer = Producer(self._options, transactional_id=self._transactional_id, tick=self._tick)
+        self._producer = Producer(
+            self._options,
+            transactional_id=self._transactional_id,
+            largest=self._largest,
+            tick=self._tick,
+        )
 
     def close(self) -> None:
         if self._producer is not None:

@@ -1,6 +1,6 @@
-"""A Kafka topic, read by one static member of a consumer group."""
+"""Kafka topics, read by one static member of a consumer group."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from kafka import ConsumerRebalanceListener
 from kafka.structs import TopicPartition
@@ -14,27 +14,32 @@ START_SECONDS = 30.0
 
 
 class KafkaSource:
-    """Reads `topic` as the worker `slot` of `group`. Partitions arrive paused, for their first `seek`."""
+    """Reads `topics` as the worker `slot` of `group`. Partitions arrive paused, for their first `seek`.
+
+    Of several topics, partitions of one number are assigned to one worker, if `together`.
+    """
 
     def __init__(
         self,
         options: Options,
         *,
-        topic: str,
+        topics: Sequence[str],
         group: str,
         slot: str,
+        together: bool = False,
         session_timeout: float = 10.0,
         max_poll_interval: float = 300.0,
         tick: Tick,
     ) -> None:
-        """Raises TransportError when no broker answers within half a minute or the topic does not exist."""
-        require_topics(options, [topic], seconds=START_SECONDS, tick=tick)
+        """Raises TransportError when no broker answers within half a minute or a topic does not exist."""
+        require_topics(options, topics, seconds=START_SECONDS, tick=tick)
         self._listener = _Listener()
         self._member = Member(
             options,
-            topic=topic,
+            topics=topics,
             group=group,
             slot=slot,
+            together=together,
             session_timeout=session_timeout,
             max_poll_interval=max_poll_interval,
             listener=self._listener,
@@ -45,7 +50,9 @@ class KafkaSource:
     def poll(self, seconds: float, limit: int) -> Mapping[Partition, list[Record]]:
         polled = self._member.poll(seconds, limit)
         return {
-            Partition(topic, number): [Record(r.offset, r.key, r.value, r.timestamp) for r in records]
+            Partition(topic, number): [
+                Record(r.offset, r.key, r.value, r.timestamp, r.headers) for r in records
+            ]
             for (topic, number), records in polled.items()
         }
 
@@ -62,6 +69,11 @@ class KafkaSource:
 
     def bounds(self, partition: Partition, seconds: float) -> Bounds:
         return Bounds(*self._member.bounds(native(partition), seconds))
+
+    def stable_ends(self, partitions: Collection[Partition], seconds: float) -> Mapping[Partition, int]:
+        """Last stable offsets now: whoever read up to them has read all that is committed."""
+        found = self._member.stable_ends([native(partition) for partition in partitions], seconds)
+        return {Partition(*place): offset for place, offset in found.items()}
 
     def topic_id(self, partition: Partition) -> str:
         return self._member.topic_id(partition.topic)

@@ -64,12 +64,13 @@ def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
 
 def source_of(options: Options, topic: str, group: str, slot: str = "a", **more: Any) -> KafkaSource:
     settings = {"session_timeout": SESSION_SECONDS, "tick": lambda: None} | more
-    return KafkaSource(options, topic=topic, group=group, slot=slot, **settings)
+    return KafkaSource(options, topics=[topic], group=group, slot=slot, **settings)
 
 
 def sink_of(options: Options, topic: str, transactional_id: str, **more: Any) -> KafkaSink:
-    settings = {"dead_letters": topic, "tick": lambda: None} | more
-    return KafkaSink(options, topic=topic, transactional_id=transactional_id, **settings)
+    settings = {"tick": lambda: None} | more
+    topics = {"prediction": topic, "dead_letter": settings.pop("dead_letters", topic)}
+    return KafkaSink(options, topics=topics, transactional_id=transactional_id, **settings)
 
 
 def joined(source: KafkaSource, count: int, seconds: float = 15.0) -> list[Partition]:

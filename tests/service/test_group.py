@@ -8,6 +8,7 @@ import pytest
 
 from streamrnn.errors import Fenced
 from streamrnn.service import loop as loop_module
+from streamrnn.service import membership
 
 from .world import GROUP, World
 
@@ -104,7 +105,7 @@ def test_outside_the_group_everything_is_dropped_and_joined_again(tmp_path: Path
 
 
 def test_outside_the_group_for_too_long_it_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "OUTSIDE_SECONDS", 0.0)
+    monkeypatch.setattr(membership, "OUTSIDE_SECONDS", 0.0)
     monkeypatch.setattr(loop_module, "POLL_SECONDS", 0.01)
     world = _world(tmp_path, 1)
     loop = world.worker()

@@ -1,56 +1,71 @@
 """Are the gradients right? A live run, whose weights move at every update, beside autograd and differences.
 
 A network learns a small random stream of interleaved keys in float64, event by event. At each update the
-gradient that the kernel used is compared with torch autograd of the window's function (DESIGN of
-`gradients.tbptt`) at the weights of that moment, and at the last few updates also with central differences
-of a NumPy twin. Who takes part in the window is decided here a second time, from plain lists.
+gradient that the kernel used is compared with torch autograd of the window's function (see `oracles`) at the
+weights of that moment, and at the last update also with central differences of a NumPy twin. Who takes part
+in the window is decided here a second time, from plain lists.
 
 For one-step learning there are two derivatives to speak of: with the entering state held constant, which
 is what it follows, and the total one through the key's whole past, which is what it leaves out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import groupby, product
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from streamrnn.arrays import Steps
+from streamrnn.core.cells import CELLS
+from streamrnn.core.head import ACTIVATIONS
+from streamrnn.core.losses import LOSSES
 from streamrnn.core.network import Network
+from streamrnn.core.oracles import LEVELS, Form, TorchOracle, Window, carried, differences
 from streamrnn.core.schedule import Schedule
-from streamrnn.core.window import Window
-from streamrnn.errors import ConfigError
+from streamrnn.core.window import Window as Reach
 
 Array = npt.NDArray[np.float64]
 Parameters = dict[str, Array]
 
 HIDDEN = (3, 8)
+LAYERS = (1, 2)
+HEADS: tuple[tuple[int, ...], ...] = ((), (5,))
 WINDOWS = ((1, 1), (2, 1), (5, 1), (20, 1), (5, 5), (20, 4))
 """(k; s) of BPTT(k; s)."""
-LOSSES = ("squared", "huber", "logistic")
-HORIZONS = (0, 3)
-"""Labels of the same event, and labels three steps late."""
+BY_ID = -1
+HORIZONS = (0, 3, BY_ID)
+"""Labels of the same event, labels three steps late, and labels that come by an id whenever they come."""
 
 AUTOGRAD_TOLERANCE = 1e-10
 DIFFERENCES_TOLERANCE = 1e-6
 TOTAL_LEAST = 1e-3
 """For k = 1 the total derivative must differ by more, or the check does not tell the two apart."""
 
-INPUTS, KEYS, EVENTS = 3, 3, 90
-DIFFERENCED = 3
-"""Updates of each run that are compared with central differences: the last ones."""
+INPUTS, KEYS, EVENTS, ROWS = 3, 3, 90, 6
+CLASSES = 3
+FIELDS = {"logistic": 1, "softmax": 1}
+"""Fields of a label; two for the other losses, and then one of them may be missing."""
 STEP = 1e-5
 
 
-class Row(NamedTuple):
-    """One case: greatest errors relative to the greatest component of the gradient."""
+class Case(NamedTuple):
+    """One network and one way of learning."""
 
-    hidden: int
+    form: Form
     window: int
     stride: int
-    loss: str
     horizon: int
+
+
+class Row(NamedTuple):
+    """What was found: greatest errors relative to the greatest component of the gradient."""
+
+    case: Case
     updates: int
     output: float
     """Greatest difference of a published output from torch's."""
@@ -73,297 +88,269 @@ class Row(NamedTuple):
         )
 
 
-def gradcheck(
+def cases(
     *,
-    cell: str = "gru",
-    hidden: Iterable[int] = HIDDEN,
+    cells: Iterable[str] = tuple(CELLS),
+    layers: Iterable[int] = LAYERS,
+    heads: Iterable[tuple[int, ...]] = HEADS,
+    losses: Iterable[str] = tuple(LOSSES),
     windows: Iterable[tuple[int, int]] = WINDOWS,
-    losses: Iterable[str] = LOSSES,
-    horizons: Iterable[int] = HORIZONS,
-    seed: int = 0,
-) -> Iterator[Row]:
-    """One row per case, as it is checked; needs torch."""
-    for n, (k, s), loss, horizon in product(hidden, windows, losses, horizons):
-        yield _check(cell, n, k, s, loss, horizon, seed)
+) -> list[Case]:
+    """Every cell × layers × head × loss × (k; s), those of one kernel together.
+
+    Hidden sizes, times of labels and nonlinearities of the head take turns, so that each (k; s) meets every
+    pair of them.
+    """
+    found: list[Case] = []
+    turns: Counter[tuple[int, int]] = Counter()
+    for cell, depth, head, loss, (k, s) in product(cells, layers, heads, losses, windows):
+        horizons = [horizon for horizon in HORIZONS if s == 1 or horizon != BY_ID]
+        turn, later = divmod(turns[k, s], len(horizons))
+        turns[k, s] += 1
+        hidden, activation = HIDDEN[turn % len(HIDDEN)], ACTIVATIONS[turn % len(ACTIVATIONS)]
+        found.append(Case(Form(cell, depth, hidden, head, activation, loss), k, s, horizons[later]))
+    return found
+
+
+def gradcheck(chosen: Iterable[Case], *, seed: int = 0, processes: int = 1) -> Iterator[Row]:
+    """One row per case, in order; needs torch. Cases of one kernel go to one process."""
+    kernels = [list(group) for _, group in groupby(chosen, key=lambda case: _kernel(case.form))]
+    if processes == 1:
+        for group in kernels:
+            yield from (check(case, seed) for case in group)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for rows in pool.map(_checked, kernels, [seed] * len(kernels)):
+            yield from rows
+
+
+def _kernel(form: Form) -> tuple[str, int, int]:
+    return form.cell, form.layers, len(form.head)
+
+
+def _checked(group: list[Case], seed: int) -> list[Row]:
+    return [check(case, seed) for case in group]
 
 
 # --- one case ------------------------------------------------------------------------------------
+
+
+class Event(NamedTuple):
+    """Of one key; `label` judges its own step, one `horizon` steps ago, or the row `judge`."""
+
+    slot: int
+    fresh: bool
+    moves: bool
+    keep: int
+    judge: int
+    x: Array
+    label: Array | None
 
 
 @dataclass
 class _Key:
     """What a key went through, as plain lists: step j has an input and an entry state."""
 
+    state: Array
     inputs: list[Array] = field(default_factory=list)
     entries: list[Array] = field(default_factory=list)
-    pending: list[tuple[int, float]] = field(default_factory=list)
+    pending: list[tuple[int, Array]] = field(default_factory=list)
     """(step, label) still to be learned."""
-    state: Array = field(default_factory=lambda: np.zeros(0))
 
-
-class _Window(NamedTuple):
-    """The function whose gradient an update follows."""
-
-    entry: Array
-    inputs: list[Array]
-    labels: list[tuple[int, float]]
-    """(row of `inputs`, label); their losses are averaged."""
-    past: list[Array]
-    """Inputs before the window, from the key's first step."""
+    def window(self, last: int, steps: int, labels: Mapping[int, Array]) -> Window:
+        """Of so many steps, up to step `last`; `labels` by step."""
+        first = max(last - steps + 1, 0)
+        rows = {step - first: label for step, label in labels.items()}
+        return Window(self.entries[first], self.inputs[first : last + 1], rows, self.inputs[:first])
 
 
 class _Update(NamedTuple):
     """The gradient that the kernel used, the parameters that it was taken at, and of what."""
 
-    gradient: Array
+    gradient: Parameters
     parameters: Parameters
-    window: _Window
+    window: Window
 
 
-def _check(cell: str, n: int, k: int, s: int, loss: str, horizon: int, seed: int) -> Row:
-    twin = _Twin(cell, n, loss)
-    run = _Run(twin, _network(cell, n, k, s, loss, horizon, seed))
-    for event in _stream(loss, seed):
-        run.event(*event)
+def check(case: Case, seed: int = 0) -> Row:
+    """Run the case."""
+    oracle = TorchOracle(case.form)
+    run = _Run(oracle, _network(case, seed), case)
+    for event in _stream(case, seed):
+        run.event(event)
     learned = run.learned
-    total = _worst(_error(u.gradient, twin.gradient(u, total=True)) for u in learned) if k == 1 else None
+    found = _stacked([update.gradient for update in learned])
+    parameters = _stacked([update.parameters for update in learned])
+    windows = [update.window for update in learned]
+    last = learned[-1]
+    by_differences = differences(case.form, last.parameters, last.window, STEP)
+    total = _error(found, oracle.gradients(parameters, windows, total=True)) if case.window == 1 else None
     return Row(
-        hidden=n,
-        window=k,
-        stride=s,
-        loss=loss,
-        horizon=horizon,
+        case=case,
         updates=len(learned),
-        output=_worst(run.output_errors),
-        autograd=_worst(_error(u.gradient, twin.gradient(u)) for u in learned),
-        differences=_worst(_error(u.gradient, _differences(cell, loss, u)) for u in learned[-DIFFERENCED:]),
+        output=float(np.max(run.output_errors)),
+        autograd=_error(found, oracle.gradients(parameters, windows)),
+        differences=_relative(_rows(found)[-1:], by_differences[np.newaxis]),
         total=total,
     )
 
 
-def _network(cell: str, n: int, k: int, s: int, loss: str, horizon: int, seed: int) -> Network:
+def _network(case: Case, seed: int) -> Network:
     """With a rate at which the weights move far from update to update."""
+    form = case.form
     return Network(
         name="gradcheck",
-        cell=cell,
+        cell=form.cell,
         inputs=INPUTS,
-        hidden=n,
-        loss=loss,
-        horizon=horizon,
-        window=Window.fixed(k),
-        stride=s,
+        hidden=form.hidden,
+        layers=form.layers,
+        head=form.head,
+        activation=form.activation,
+        loss=form.loss,
+        targets=_fields(form.loss),
+        classes=CLASSES,
+        levels=LEVELS,
+        horizon=max(case.horizon, 0),
+        pool=ROWS if case.horizon == BY_ID else 0,
+        window=Reach.fixed(case.window),
+        stride=case.stride,
         schedule=Schedule(rate=0.02, warmup=0),
         dtype="float64",
         seed=seed,
     )
 
 
+def _fields(loss: str) -> int:
+    return FIELDS.get(loss, 2)
+
+
 class _Run:
     """The network's live run, with what its updates should have been made of."""
 
-    def __init__(self, twin: "_Twin", network: Network) -> None:
-        self._twin, self._network = twin, network
+    def __init__(self, oracle: TorchOracle, network: Network, case: Case) -> None:
+        self._oracle, self._network, self._case = oracle, network, case
         self._keys: dict[int, _Key] = {}
+        self._waiting: dict[int, tuple[_Key, int]] = {}
+        """Row of the pool → key and step."""
         self.output_errors: list[float] = []
         self.learned: list[_Update] = []
 
-    def event(self, slot: int, fresh: bool, label: float | None, x: Array) -> None:
-        if fresh:
-            self._keys[slot] = _Key(state=np.zeros(self._network.hidden))
-        key, horizon = self._keys[slot], self._network.horizon
-        judged = len(key.inputs) - horizon
-        if judged < 0:
-            label = None
+    def event(self, event: Event) -> None:
+        if event.fresh:
+            self._keys[event.slot] = _Key(np.zeros(carried(self._case.form)))
+        key = self._keys[event.slot]
         updates, before = self._network.updates, _copied(self._network.parameters())
-        out = _advance(self._network, slot, fresh, -1 if label is None else horizon, x, label)
-        if horizon:  # a late label is learned before the step, with the weights that the step then uses
-            window = self._learnable(key, judged, label)
-            self._step(key, x, _copied(self._network.parameters()), out)
-        else:
-            self._step(key, x, before, out)
-            window = self._learnable(key, judged, label)
+        late = self._case.horizon != 0
+        window = self._learnable(key, event) if late else None
+        out = _advance(self._network, self._case, event, len(key.inputs))
+        after = _copied(self._network.parameters())
+        if event.moves:  # a late label is learned before the step, with the weights that the step then uses
+            self._step(key, event.x, after if late else before, out)
+            if event.keep >= 0:
+                self._waiting[event.keep] = key, len(key.inputs) - 1
+        if not late:
+            window = self._learnable(key, event)
         if self._network.updates - updates != (window is not None):
             raise AssertionError(
-                f"key {slot}, step {len(key.inputs)}: an update came when none was due, or did not"
+                f"key {event.slot}, step {len(key.inputs)}: an update came when none was due, or did not"
             )
         if window is not None:
-            self.learned.append(_Update(_flat(self._network.gradient()), before, window))
+            self.learned.append(_Update(_copied(self._network.gradient()), before, window))
 
-    def _step(self, key: _Key, x: Array, parameters: Parameters, out: float) -> None:
+    def _step(self, key: _Key, x: Array, parameters: Parameters, out: Array) -> None:
         key.inputs.append(x)
         key.entries.append(key.state)
-        key.state, expected = self._twin.step(parameters, x, key.state)
-        self.output_errors.append(abs(out - expected))
+        key.state, expected = self._oracle.step(parameters, x, key.state)
+        self.output_errors.append(float(np.max(abs(out - expected))))
 
-    def _learnable(self, key: _Key, judged: int, label: float | None) -> _Window | None:
+    def _learnable(self, key: _Key, event: Event) -> Window | None:
         """The window to learn now: s labels wait, or the oldest would leave the window at the next step."""
-        k, s = self._network.window_now, self._network.stride
-        if label is not None:
-            key.pending.append((judged, label))
+        k, s = self._case.window, self._case.stride
+        if self._case.horizon == BY_ID:
+            if event.label is None:
+                return None
+            key, step = self._waiting.pop(event.judge)
+            return key.window(step, k, {step: event.label})
+        judged = len(key.inputs) - max(self._case.horizon, 1)
+        if event.label is not None and judged >= 0:
+            key.pending.append((judged, event.label))
         if not key.pending or (len(key.pending) < s and key.pending[0][0] > judged - k + 1):
             return None
-        first = max(judged - k + 1, 0)
-        labels = [(step - first, label) for step, label in key.pending]
-        key.pending = []
-        return _Window(key.entries[first], key.inputs[first : judged + 1], labels, key.inputs[:first])
+        labels, key.pending = dict(key.pending), []
+        return key.window(judged, k, labels)
 
 
-def _stream(loss: str, seed: int) -> Iterator[tuple[int, bool, float | None, Array]]:
-    """(slot, fresh, label or none, x): keys at random, some labels missing, one slot begun anew."""
+def _stream(case: Case, seed: int) -> Iterator[Event]:
+    """Keys at random, some labels or fields missing, one slot begun anew."""
     random = np.random.default_rng(seed)
+    by_id = case.horizon == BY_ID
     seen: set[int] = set()
-    for event in range(EVENTS):
+    free, waiting = list(range(ROWS)), list[int]()
+    for number in range(EVENTS):
         slot = int(random.integers(KEYS))
-        fresh = slot not in seen or event == EVENTS // 4
+        fresh = slot not in seen or number == EVENTS // 4
         seen.add(slot)
-        x = random.normal(size=INPUTS)
-        label = float(random.integers(2)) if loss == "logistic" else float(2 * random.normal())
-        yield slot, fresh, label if random.random() < 0.85 else None, x
+        labelled, moves, keep, judge = bool(random.random() < 0.85), True, -1, -1
+        if by_id:
+            moves, labelled = bool(random.random() < 0.7), labelled and bool(waiting)
+            if labelled:
+                judge = waiting.pop(int(random.integers(len(waiting))))
+            if moves and free:
+                keep = free.pop(0)
+                waiting.append(keep)
+            if labelled:
+                free.append(judge)
+        label = _label(case.form.loss, random) if labelled else None
+        yield Event(slot, fresh, moves, keep, judge, random.normal(size=INPUTS), label)
 
 
-def _advance(network: Network, slot: int, fresh: bool, back: int, x: Array, label: float | None) -> float:
-    out = network.advance(
-        np.array([slot], np.int32),
-        np.array([fresh]),
-        np.array([back], np.int32),
-        x[np.newaxis],
-        np.array([np.nan if label is None else label]),
-        np.ones(1),
+def _label(loss: str, random: np.random.Generator) -> Array:
+    fields = _fields(loss)
+    if loss in ("logistic", "softmax"):
+        return random.integers(2 if loss == "logistic" else CLASSES, size=fields).astype(np.float64)
+    label = (
+        random.poisson(1.5, fields).astype(np.float64)
+        if loss == "poisson"
+        else 2 * random.normal(size=fields)
     )
-    return float(out[0])
+    if random.random() < 0.2:
+        label[int(random.integers(fields))] = np.nan
+    return label
 
 
-def _error(gradient: Array, other: Array) -> float:
-    """Greatest difference relative to the greatest component."""
-    return float(np.max(np.abs(gradient - other)) / np.max(np.abs(other)))
+def _advance(network: Network, case: Case, event: Event, made: int) -> Array:
+    """ŷ (o,)"""
+    judges = event.label is not None and case.horizon != BY_ID and made >= case.horizon
+    steps = Steps(
+        slots=np.array([event.slot], np.int32),
+        fresh=np.array([event.fresh]),
+        moves=np.array([event.moves]),
+        back=np.array([case.horizon if judges else -1], np.int32),
+        keep=np.array([event.keep], np.int32),
+        judge=np.array([event.judge], np.int32),
+    )
+    label = np.full(_fields(case.form.loss), np.nan) if event.label is None else event.label
+    out = network.advance(steps, event.x[np.newaxis], label[np.newaxis], np.ones((1, label.size)))
+    return np.asarray(out[0])
 
 
-def _worst(errors: Iterable[float]) -> float:
-    """The greatest; NaN if one is, which `max` would hide behind a number that came first."""
-    return float(np.max(list(errors)))
+def _error(found: Parameters, expected: Parameters) -> float:
+    return _relative(_rows(found), _rows(expected))
+
+
+def _relative(found: Array, expected: Array) -> float:
+    """Greatest difference of (b, p), relative to each row's greatest component; NaN if one is no number."""
+    return float(np.max(np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1)))
 
 
 def _copied(parameters: Mapping[str, npt.NDArray[Any]]) -> Parameters:
-    return {name: array.copy() for name, array in parameters.items()}
+    return {name: np.array(array, order="C") for name, array in parameters.items()}
 
 
-def _flat(parameters: Mapping[str, npt.NDArray[Any]]) -> Array:
-    return np.concatenate([array.ravel() for array in parameters.values()])
+def _stacked(many: list[Parameters]) -> Parameters:
+    return {name: np.stack([one[name] for one in many]) for name in many[0]}
 
 
-# --- the torch twin ------------------------------------------------------------------------------
-
-
-class _Twin:
-    """torch's own cell, head and losses, differentiated by autograd."""
-
-    def __init__(self, cell: str, hidden: int, loss: str) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise ConfigError(
-                "gradcheck needs torch as its oracle. Install it with: pip install 'streamrnn[torch]'"
-            ) from error
-        self._torch = torch
-        self._cell = getattr(torch.nn, CELLS[cell].torch)(INPUTS, hidden, dtype=torch.float64)
-        self._head = torch.nn.Linear(hidden, 1, dtype=torch.float64)
-        functions = torch.nn.functional
-        losses: dict[str, Callable[[Any, Any], Any]] = {
-            "squared": lambda y, label: 0.5 * functions.mse_loss(y, label),
-            "huber": functions.huber_loss,
-            "logistic": functions.binary_cross_entropy_with_logits,
-        }
-        self._loss = losses[loss]
-
-    def _take(self, parameters: Parameters) -> dict[str, Any]:
-        own = {
-            **dict(self._cell.named_parameters()),
-            "head.weight": self._head.weight,
-            "head.bias": self._head.bias,
-        }
-        with self._torch.no_grad():
-            for name, array in parameters.items():
-                own[name].copy_(self._torch.from_numpy(np.ascontiguousarray(array)))
-        return own
-
-    def step(self, parameters: Parameters, x: Array, h: Array) -> tuple[Array, float]:
-        """(h′, ŷ)"""
-        self._take(parameters)
-        with self._torch.no_grad():
-            state = self._run(self._row(h), [x])[0]
-            return state[0].numpy(), float(self._head(state))
-
-    def gradient(self, update: _Update, total: bool = False) -> Array:
-        """Of the window's mean loss; `total`: the entering state moves with the weights, through the past."""
-        own, window = self._take(update.parameters), update.window
-        entry = self._row(window.entry)
-        if total:
-            through = self._run(self._torch.zeros_like(entry), window.past)
-            moving = through[-1] if through else self._torch.zeros_like(entry)
-            entry = entry + moving - moving.detach()
-        states = self._run(entry, window.inputs)
-        losses = [
-            self._loss(self._head(states[row])[0], self._torch.tensor([label], dtype=self._torch.float64))
-            for row, label in window.labels
-        ]
-        wanted = [own[name] for name in update.parameters]
-        found = self._torch.autograd.grad(sum(losses) / len(losses), wanted)
-        return np.concatenate([gradient.numpy().ravel() for gradient in found])
-
-    def _run(self, h: Any, inputs: list[Array]) -> list[Any]:
-        states = []
-        for x in inputs:
-            h = self._cell(self._row(x), h)
-            states.append(h)
-        return states
-
-    def _row(self, vector: Array) -> Any:
-        return self._torch.from_numpy(vector)[None]
-
-
-# --- central differences --------------------------------------------------------------------------
-
-
-def _gru(parameters: Parameters, x: Array, h: Array) -> Array:
-    """h′ for many sets of parameters at once: weights (b, 3n, ·), h (b, n)."""
-    a = parameters["weight_ih"] @ x + parameters["bias_ih"]
-    b = np.einsum("bij,bj->bi", parameters["weight_hh"], h) + parameters["bias_hh"]
-    n = h.shape[1]
-    r = 1.0 / (1.0 + np.exp(-a[:, :n] - b[:, :n]))
-    z = 1.0 / (1.0 + np.exp(-a[:, n : 2 * n] - b[:, n : 2 * n]))
-    new = np.tanh(a[:, 2 * n :] + r * b[:, 2 * n :])
-    return np.asarray((1.0 - z) * new + z * h)
-
-
-class Oracle(NamedTuple):
-    """Where else a cell is written down."""
-
-    torch: str
-    """Its class in `torch.nn`."""
-    step: Callable[[Parameters, Array, Array], Array]
-    """(parameters, x, h) → h′ in NumPy, for many sets of parameters at once."""
-
-
-CELLS = {"gru": Oracle("GRUCell", _gru)}
-_LOSSES: dict[str, Callable[[Array, float], Array]] = {
-    "squared": lambda y, label: 0.5 * (y - label) ** 2,
-    "huber": lambda y, label: np.where(abs(y - label) <= 1, 0.5 * (y - label) ** 2, abs(y - label) - 0.5),
-    "logistic": lambda y, label: np.logaddexp(0.0, y) - label * y,
-}
-
-
-def _differences(cell: str, loss: str, update: _Update) -> Array:
-    """The window's gradient by (f(θ + ε) − f(θ − ε)) / 2ε, every component at once."""
-    window, flat = update.window, _flat(update.parameters)
-    moved = np.concatenate([flat + STEP * np.eye(flat.size), flat - STEP * np.eye(flat.size)])
-    many, begin = {}, 0
-    for name, array in update.parameters.items():
-        many[name] = moved[:, begin : begin + array.size].reshape(-1, *array.shape)
-        begin += array.size
-    h = np.broadcast_to(window.entry, (len(moved), window.entry.size))
-    outputs = []
-    for x in window.inputs:
-        h = CELLS[cell].step(many, x, h)
-        outputs.append(np.einsum("boj,bj->b", many["head.weight"], h) + many["head.bias"][:, 0])
-    value = np.mean([_LOSSES[loss](outputs[row], label) for row, label in window.labels], axis=0)
-    return np.asarray((value[: flat.size] - value[flat.size :]) / (2 * STEP))
+def _rows(many: Parameters) -> Array:
+    """(b, p)"""
+    return np.concatenate([array.reshape(len(array), -1) for array in many.values()], axis=1)

@@ -48,7 +48,7 @@ def imported(parameters: Mapping[str, Array], given: Mapping[str, Any]) -> dict[
         if name.startswith(_HEAD):
             continue
         if match := _BIAS.fullmatch(name):
-            source = _found(name, of_head)
+            source = _found(name, {other: a for other, a in of_head.items() if _BIAS.fullmatch(_last(other))})
             sources = (
                 [source]
                 if source

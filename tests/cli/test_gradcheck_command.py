@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from streamrnn.core import gradcheck as checks
+from streamrnn.core.oracles import Form
 from tests.cli.conftest import Run
 
-GOOD = checks.Row(3, 1, 1, "squared", 3, 40, 1e-15, 2e-15, 3e-9, 0.25)
+CASE = checks.Case(Form("lstm", 2, 3, (5,), "relu", "squared"), 1, 1, 3)
+GOOD = checks.Row(CASE, 40, 1e-15, 2e-15, 3e-9, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,8 @@ GOOD = checks.Row(3, 1, 1, "squared", 3, 40, 1e-15, 2e-15, 3e-9, 0.25)
 def test_one_case_that_fails_is_marked_and_fails_the_command(
     run: Run, monkeypatch: pytest.MonkeyPatch, row: checks.Row, code: int
 ) -> None:
-    def rows(seed: int) -> Iterator[checks.Row]:
+    def rows(cases: list[checks.Case], seed: int, processes: int) -> Iterator[checks.Row]:
+        assert cases == checks.cases()
         yield GOOD
         yield row
 
@@ -35,6 +38,7 @@ def test_one_case_that_fails_is_marked_and_fails_the_command(
     assert (found, err) == (code, "")
     assert out.count("FAILED") == code
     assert out.splitlines()[1].split() == [
-        "3", "1", "1", "squared", "h", "=", "3", "40", "1.0e-15", "2.0e-15", "3.0e-09", "2.5e-01"
+        "lstm", "2", "3", "5", "relu", "1", "1", "squared", "h", "=", "3", "40",
+        "1.0e-15", "2.0e-15", "3.0e-09", "2.5e-01",
     ]  # fmt: skip
     assert ("all gradients match" in out) == (code == 0)

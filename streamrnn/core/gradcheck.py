@@ -286,7 +286,7 @@ def _stream(case: Case, seed: int) -> Iterator[Event]:
     by_id = case.horizon == BY_ID
     seen: set[int] = set()
     free, waiting = list(range(ROWS)), list[int]()
-    for number in range(EVENTS):
+    for number in range(2 * EVENTS if by_id else EVENTS):  # some of those only bring a label
         slot = int(random.integers(KEYS))
         fresh = slot not in seen or number == EVENTS // 4
         seen.add(slot)

@@ -36,7 +36,7 @@ class Recurrent(base.Estimator):
     """Steps back that a gradient reaches: k of BPTT(k; 1)."""
     optimiser: str = "adam"
     """adam, adamw, rmsprop or sgd."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """After the first 100 labels, over which it rises from 0."""
     clip: float = 1.0
     """Greatest norm of a gradient."""

@@ -45,7 +45,7 @@ def read(x: Mapping[Hashable, Any], but: Hashable | None) -> tuple[Numbers, Valu
             if -GREATEST <= value <= GREATEST:
                 numbers[name] = float(value)
         elif kind == _VALUE:
-            values.append((name, value if type(value) is str else bool(value)))
+            values.append((name, str(value) if isinstance(value, str) else bool(value)))
     return numbers, values
 
 
@@ -53,7 +53,7 @@ def _kind(name: Hashable, value: Any) -> int:
     """That of a type which is none of Python's own; a NumPy scalar, for example."""
     if isinstance(value, np.integer | np.floating | int | float):
         return _NUMBER
-    if isinstance(value, np.bool_):
+    if isinstance(value, np.bool_ | str):
         return _VALUE
     raise TypeError(
         f"feature {name!r} is of type {type(value).__name__}: expected a number, a string or a boolean"

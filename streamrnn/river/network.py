@@ -20,21 +20,16 @@ def _put(small: NDArray[Any], great: NDArray[Any]) -> None:
 
 
 class GrowingNetwork(Network):
-    """It begins as the corner of the widest one that it can become.
+    """An input or a class that comes later begins with weights of 0: it changes nothing until it is learned.
 
-    An input or a class that comes later finds the weights that it would have had from the start. The network
-    is pickled and copied as its arguments and its state.
+    The network is pickled and copied as its arguments and its state.
     """
 
-    def __init__(self, *, widest: tuple[int, int], inputs: int, classes: int, **settings: Any) -> None:
-        """`widest`: most inputs and classes. `settings` are those of `Network`."""
+    def __init__(self, *, inputs: int, classes: int, **settings: Any) -> None:
+        """`settings` are the other arguments of `Network`."""
         super().__init__(inputs=inputs, classes=classes, **settings)
-        self._settings: dict[str, Any] = {"widest": widest, **settings}
+        self._settings = settings
         self.classes = classes
-        if (inputs, classes) != widest:
-            born = Network(inputs=widest[0], classes=widest[1], **settings).parameters()
-            for name, array in self.parameters().items():
-                array[...] = born[name][tuple(slice(length) for length in array.shape)]
         self._kernel = self._kernel._replace(advance=settled(self._kernel.advance))
         self._copy = self._room(1)
         self._out: Floats = np.empty((1, self.outputs))
@@ -44,7 +39,7 @@ class GrowingNetwork(Network):
         self._unlabelled = (flag, nothing, np.ones_like(nothing))
 
     def widened(self, inputs: int, classes: int) -> Self:
-        """The same network with more inputs or classes; none of the new ones has been learned yet."""
+        """The same network with more inputs or classes."""
         wide = type(self)(inputs=inputs, classes=classes, **self._settings)
         wide.reserve(self._slots)
         mine, its = self.state(), wide.state()
@@ -52,9 +47,10 @@ class GrowingNetwork(Network):
             if name == "parameters" or (
                 name.startswith("optimiser/") and array.shape == its["parameters"].shape
             ):
-                great = wide._named(cast(Array, array))
+                array[...] = 0
+                parts = wide._named(cast(Array, array))
                 for part, small in self._named(cast(Array, mine[name])).items():
-                    _put(small, great[part])
+                    _put(small, parts[part])
             else:
                 _put(mine[name], array)
         wide.load(its)

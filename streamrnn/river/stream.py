@@ -11,7 +11,7 @@ from streamrnn.arrays import Steps, grown
 from streamrnn.features import Keys, Spec, Target
 from streamrnn.features.layout import Layout
 from streamrnn.features.sequence import Memory, Plan, featurise, remember
-from streamrnn.river.columns import Columns, read
+from streamrnn.river.columns import Columns, Numbers, Values, read
 from streamrnn.river.network import GrowingNetwork
 from streamrnn.river.settled import settled
 
@@ -19,9 +19,6 @@ Features = Mapping[Hashable, Any]
 Floats = NDArray[np.float64]
 
 _featurise = settled(featurise)
-
-FIRST_INPUTS = 8
-"""Room for features at the start; it doubles when they need more."""
 
 
 class Answer(NamedTuple):
@@ -36,6 +33,27 @@ class _Keys(Keys):
     def find(self, key: str) -> int | None:
         """The slot of a key that is remembered."""
         return self._slots.get(key)
+
+
+class _Room:
+    """What is written and read in every call, and forgotten after it."""
+
+    def __init__(self, inputs: int, statistics: Floats, memory: Memory, series: int) -> None:
+        none, yes = np.full(1, -1, np.int32), np.ones(1, np.bool_)
+        self.learning = Steps(
+            np.zeros(1, np.int32), np.zeros(1, np.bool_), yes, np.zeros(1, np.int32), none, none
+        )
+        self.asking = Steps(np.zeros(1, np.int32), np.zeros(1, np.bool_), yes, none, none, none)
+        self.label = np.empty((1, 1))
+        self.values = np.empty((series, 1))
+        self.instants = np.empty((0, 1))
+        self.x = np.empty((1, inputs))
+        self.target, self.unit = np.empty((1, 1)), np.empty((1, 1))
+        self.location, self.scale = np.zeros((1, 1)), np.ones((1, 1))
+        self.statistics = np.empty_like(statistics)
+        """The copy's."""
+        self.memory = Memory(**{name: array[:1].copy() for name, array in memory._asdict().items()})
+        """The copy's, in its only slot."""
 
 
 class Stream:
@@ -58,40 +76,32 @@ class Stream:
     ) -> None:
         """`specs`: features of past labels. `network`: arguments of `Network` beside its sizes."""
         layout = Layout(specs, target, half_life)
-        first, classes = len(layout.names), target.class_count
+        first = len(layout.names)
         self.columns = Columns(first, max_inputs)
         self._key = key
         self._keys = _Keys(max_keys)
         self._plan = self._first_plan = layout.plan()
         self._statistics = np.zeros((layout.statistics, 3))
-        self._memory, self._copy = layout.memory(1), layout.memory(1)
-        self._waiting = layout.waiting(1)
-        self._widest = (first + max_inputs, classes)
-        self.network = GrowingNetwork(
-            widest=self._widest,
-            inputs=first + min(FIRST_INPUTS, max_inputs),
-            classes=min(1, classes),
-            horizon=0,
-            **network,
-        )
-        self.network.reserve(1)
-        self._make_buffers()
+        self._memory, self._waiting = layout.memory(1), layout.waiting(1)
+        self._most_inputs = first + max_inputs
+        self._network_of = {"horizon": 0, **network}
+        self.network = self._new_network(max(first, 1), min(target.class_count, 1))
+        self._room = self._make_room()
 
-    def _make_buffers(self) -> None:
-        """Of one event: read or written in every call."""
-        none, flag = np.full(1, -1, np.int32), np.zeros(1, np.bool_)
-        self._steps = Steps(
-            np.zeros(1, np.int32), flag, np.ones(1, np.bool_), np.zeros(1, np.int32), none, none
-        )
-        self._looking = Steps(
-            np.zeros(1, np.int32), np.zeros(1, np.bool_), self._steps.moves, none, none, none
-        )
-        self._label = np.full((1, 1), np.nan)
-        self._values = np.full((1, 1), np.nan)
-        self._instants = np.empty((0, 1))
-        self._x = np.zeros((1, self.network.inputs))
-        self._target, self._unit = np.full((1, 1), np.nan), np.ones((1, 1))
-        self._location, self._scale = np.zeros((1, 1)), np.ones((1, 1))
+    def _new_network(self, inputs: int, classes: int) -> GrowingNetwork:
+        network = GrowingNetwork(inputs=inputs, classes=classes, **self._network_of)
+        network.reserve(1)
+        return network
+
+    def _make_room(self) -> _Room:
+        return _Room(self.network.inputs, self._statistics, self._memory, self._plan.scaled.size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_room"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._room = self._make_room()
 
     # --- learning -----------------------------------------------------------------------------------
 
@@ -100,14 +110,13 @@ class Stream:
         numbers, values = read(x, self._key)
         slot, fresh = self._admit(x)
         if self.columns.claim(numbers, values):
-            self._make_room()
-        steps = self._steps
+            self._grow()
+        room = self._room
+        steps = room.learning
         steps.slots[0], steps.fresh[0] = slot, fresh
         steps.back[0] = -1 if math.isnan(label) else 0
-        self._label[0, 0] = self._values[0, 0] = label
-        hot = self.columns.fill(numbers, values, self._values)
-        self._featurise(steps, hot, self._statistics, self._memory)
-        self.network.learn(steps, self._x, self._target, self._unit)
+        self._featurise(steps, numbers, values, label, self._statistics, self._memory)
+        self.network.learn(steps, room.x, room.target, room.unit)
 
     def _admit(self, x: Features) -> tuple[int, bool]:
         if self._key is None:
@@ -115,8 +124,8 @@ class Stream:
         slots, fresh = self._keys.resolve([self._name(x)])
         slot = int(slots[0])
         if slot >= len(self._memory.steps):
-            room = {name: grown(array, slot + 1) for name, array in self._memory._asdict().items()}
-            self._memory = Memory(**room)
+            memory = self._memory._asdict()
+            self._memory = Memory(**{name: grown(array, slot + 1) for name, array in memory.items()})
         return slot, bool(fresh[0])
 
     def _name(self, x: Features) -> str:
@@ -124,24 +133,29 @@ class Stream:
             raise ValueError(f"no feature {self._key!r}, which names the stream: {dict(x)}")
         return str(x[self._key])
 
-    def _featurise(self, steps: Steps, hot: NDArray[np.int64], statistics: Floats, memory: Memory) -> None:
-        self._x[...] = 0.0
-        self._target[0, 0], self._unit[0, 0] = math.nan, 1.0
+    def _featurise(
+        self, steps: Steps, numbers: Numbers, values: Values, label: float, statistics: Floats, memory: Memory
+    ) -> None:
+        """One event into the room; statistics and memory learn it."""
+        room = self._room
+        room.label[0, 0] = room.values[0, 0] = label
+        room.x[...] = 0.0
+        room.target[0, 0], room.unit[0, 0] = math.nan, 1.0
         _featurise(
             steps,
-            self._label,
-            self._values,
-            self._instants,
-            hot,
+            room.label,
+            room.values,
+            room.instants,
+            self.columns.fill(numbers, values, room.values),
             self._plan,
             statistics,
             memory,
             self._waiting,
-            self._x,
-            self._target,
-            self._unit,
-            self._location,
-            self._scale,
+            room.x,
+            room.target,
+            room.unit,
+            room.location,
+            room.scale,
         )
 
     # --- what would be ------------------------------------------------------------------------------
@@ -150,22 +164,22 @@ class Stream:
         """Copy all that the next step of the stream of `x` depends on; the copy may then go on by itself."""
         slot = 0 if self._key is None else self._keys.find(self._name(x))
         self.network.begin(slot)
-        self._supposed = self._statistics.copy()
-        for copied, array in zip(self._copy, self._memory, strict=True):
+        self._room.statistics[...] = self._statistics
+        for copied, array in zip(self._room.memory, self._memory, strict=True):
             copied[0] = 0 if slot is None else array[slot]
 
     def ask(self, x: Features) -> Answer:
         """A step of the copy; nothing is learned."""
+        room = self._room
         numbers, values = read(x, self._key)
-        self._label[0, 0] = self._values[0, 0] = math.nan
-        hot = self.columns.fill(numbers, values, self._values)
-        self._featurise(self._looking, hot, self._supposed, self._copy)
-        outputs = self.network.ask(self._x).tolist()
-        return Answer(outputs, float(self._location[0, 0]), float(self._scale[0, 0]))
+        self._featurise(room.asking, numbers, values, math.nan, room.statistics, room.memory)
+        outputs = self.network.ask(room.x).tolist()
+        return Answer(outputs, float(room.location[0, 0]), float(room.scale[0, 0]))
 
     def suppose(self, label: float) -> None:
         """Let the copy's last step have had this label."""
-        remember(self._plan, self._copy, 0, 0, int(self._copy.steps[0]) - 1, label)
+        memory = self._room.memory
+        remember(self._plan, memory, 0, 0, int(memory.steps[0]) - 1, label)
 
     # --- growing --------------------------------------------------------------------------------------
 
@@ -174,37 +188,36 @@ class Stream:
         if classes > self.network.classes:
             self.network = self.network.widened(self.network.inputs, classes)
 
-    def _make_room(self) -> None:
-        """For features that were claimed."""
-        inputs = self.network.inputs
-        if self.columns.used > inputs:
-            inputs = min(max(2 * inputs, self.columns.used), self._widest[0])
+    def _grow(self) -> None:
+        """For features that were claimed; those of the first event begin with random weights."""
+        inputs, used = self.network.inputs, self.columns.used
+        if not self._memory.steps.any():
+            self.network = self._new_network(used, self.network.classes)
+        elif used > inputs:
+            inputs = min(max(2 * inputs, used), self._most_inputs)
             self.network = self.network.widened(inputs, self.network.classes)
-            self._x = np.zeros((1, inputs))
-        columns = self.columns.of_numbers
-        if len(columns) >= len(self._values):
-            self._make_series(max(2 * len(self._values), len(columns) + 1))
-        self._plan = self._planned(columns)
+        columns, series = self.columns.of_numbers, self._plan.scaled.size
+        if len(columns) >= series:
+            series = max(2 * series, len(columns) + 1)
+            self._make_series(series)
+        self._plan = self._planned(columns, series)
+        self._room = self._make_room()
 
     def _make_series(self, series: int) -> None:
-        """Room for so many; statistics of the labels' change come after those of all series."""
-        before, more = len(self._values), series - len(self._values)
+        """Statistics for so many; those of the labels' change come after those of all series."""
+        before = self._plan.scaled.size
+        places = [before] * (series - before)
+        self._statistics = np.insert(self._statistics, places, 0.0, 0)
+        self._memory = self._memory._replace(own=np.insert(self._memory.own, places, 0.0, 1))
 
-        def wider(array: Floats, axis: int) -> Floats:
-            return np.insert(array, [before] * more, 0.0, axis)
-
-        self._values = np.full((series, 1), np.nan)
-        self._statistics = wider(self._statistics, 0)
-        self._memory = self._memory._replace(own=wider(self._memory.own, 1))
-        self._copy = self._copy._replace(own=wider(self._copy.own, 1))
-
-    def _planned(self, columns: Sequence[int]) -> Plan:
-        first, more = self._first_plan, len(self._values) - 1
+    def _planned(self, columns: Sequence[int], series: int) -> Plan:
+        first, more = self._first_plan, series - self._first_plan.scaled.size
+        nothing = np.zeros(more, np.int64)
         numbers = [(column, place + 1, 0, -1) for place, column in enumerate(columns)]
         return first._replace(
-            scaled=np.append(first.scaled, [True] * more),
-            one_hot=np.append(first.one_hot, [False] * more),
-            offset=np.append(first.offset, [0] * more),
-            length=np.append(first.length, [0] * more),
+            scaled=np.append(first.scaled, np.ones(more, np.bool_)),
+            one_hot=np.append(first.one_hot, np.zeros(more, np.bool_)),
+            offset=np.append(first.offset, nothing),
+            length=np.append(first.length, nothing),
             operations=np.concatenate([first.operations, np.array(numbers, np.int64).reshape(-1, 4)]),
         )

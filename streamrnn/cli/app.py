@@ -6,7 +6,7 @@ import typer
 
 import streamrnn
 from streamrnn.caches import keep_compiled_code
-from streamrnn.cli import broker, config, gradcheck, init, inspect, produce, replay, run, try_
+from streamrnn.cli import broker, config, export, gradcheck, init, inspect, merge, produce, replay, run, try_
 from streamrnn.cli.demo import demo
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_NOTHING_COMPILED = ("config", "inspect", "broker")
+_NOTHING_COMPILED = ("config", "inspect", "broker", "merge")
 
 
 @app.callback()
@@ -49,8 +49,10 @@ app.command("try", rich_help_panel=_FIRST)(try_.try_)
 app.command("init", rich_help_panel=_FIRST)(init.init)
 app.command("replay", rich_help_panel=_FIRST)(replay.replay)
 app.command("run", rich_help_panel=_SERVICE)(run.run)
+app.command("merge", rich_help_panel=_SERVICE)(merge.merge)
 app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
 app.command("inspect", rich_help_panel=_SERVICE)(inspect.inspect)
 app.command("broker", rich_help_panel=_TOOLS)(broker.broker)
 app.command("produce", rich_help_panel=_TOOLS)(produce.produce)
+app.command("export", rich_help_panel=_TOOLS)(export.export)
 app.command("gradcheck", rich_help_panel=_TOOLS)(gradcheck.gradcheck)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamrnn.cli.logs import Format, Level
+
 if TYPE_CHECKING:
     from streamrnn.config import Config
 
@@ -48,6 +50,12 @@ Zone = Annotated[
 Ignore = Annotated[
     list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out; may be repeated.")
 ]
+IdleExit = Annotated[
+    str | None,
+    typer.Option("--idle-exit", help="Stop in order after so long without records, such as 30s."),
+]
+LogFormat = Annotated[Format, typer.Option("--log-format", help="How log lines are written.")]
+LogLevel = Annotated[Level, typer.Option("--log-level", help="The least important lines shown.")]
 
 
 def load_config(path: Path, overrides: Sequence[str] | None) -> "Config":
@@ -55,3 +63,16 @@ def load_config(path: Path, overrides: Sequence[str] | None) -> "Config":
     from streamrnn.config import load
 
     return load(path, overrides or (), os.environ)
+
+
+def idle_seconds_of(text: str | None) -> float | None:
+    """What `--idle-exit` says; a bare number is seconds."""
+    from streamrnn.config.duration import parse_seconds
+    from streamrnn.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        return float(parse_seconds(text if not text.isdecimal() else f"{text}s"))
+    except ValueError as error:
+        raise ConfigError(f"--idle-exit {text}: {error}") from error

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamrnn.cli.logs import Format, Level
-from streamrnn.cli.options import ConfigFile, Set, load_config
+from streamrnn.cli.options import (
+    ConfigFile,
+    IdleExit,
+    LogFormat,
+    LogLevel,
+    Set,
+    idle_seconds_of,
+    load_config,
+)
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -36,14 +43,9 @@ def run(
     max_records: Annotated[
         int | None, typer.Option("--max-records", min=1, help="Stop in order after so many records.")
     ] = None,
-    idle_exit: Annotated[
-        str | None,
-        typer.Option("--idle-exit", help="Stop in order after so long without records, such as 30s."),
-    ] = None,
-    log_format: Annotated[Format, typer.Option("--log-format", help="How log lines are written.")] = "text",
-    log_level: Annotated[
-        Level, typer.Option("--log-level", help="The least important lines shown.")
-    ] = "info",
+    idle_exit: IdleExit = None,
+    log_format: LogFormat = "text",
+    log_level: LogLevel = "info",
 ) -> None:
     """Run the service: predict every event of a topic, learn from every label, and survive anything.
 
@@ -55,7 +57,7 @@ def run(
     from streamrnn.cli.logs import set_up_logs
 
     settings = load_config(config, overrides)
-    idle_seconds = _seconds(idle_exit)
+    idle_seconds = idle_seconds_of(idle_exit)
     set_up_logs(log_format, log_level)
 
     from streamrnn import service
@@ -80,15 +82,3 @@ def _served(http: "Http", view: "View", registry: "CollectorRegistry") -> Iterat
     with Server(create_app(view, registry), http.host, http.port) as server:
         logging.getLogger(__name__).info("health, metrics and status at %s", server.address)
         yield
-
-
-def _seconds(text: str | None) -> float | None:
-    from streamrnn.config.duration import parse_seconds
-    from streamrnn.errors import ConfigError
-
-    if text is None:
-        return None
-    try:
-        return float(parse_seconds(text if not text.isdecimal() else f"{text}s"))
-    except ValueError as error:
-        raise ConfigError(f"--idle-exit {text}: {error}") from error

@@ -1,11 +1,11 @@
 """Where records come from, and where predictions go."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import SecretStr, Tag
+from pydantic import SecretStr, Tag, model_validator
 
 from streamrnn.config.duration import Seconds
-from streamrnn.config.parts import Name, Part, only_key_of
+from streamrnn.config.parts import Name, Part, only_key_of, refuse_one
 
 
 class KafkaConnection(Part):
@@ -42,6 +42,8 @@ class KafkaSource(KafkaConnection):
 
     topic: str
     """Topic of the events."""
+    merge: tuple[str, ...] = ()
+    """Topics that `streamrnn merge` copies into `topic`, each partition into the one of its number."""
     group: str
     """Consumer group; also the first part of every snapshot's path."""
     slot: Name | None = None
@@ -50,6 +52,15 @@ class KafkaSource(KafkaConnection):
     """Silence after which the group gives this worker's partitions to others."""
     max_poll_interval: Seconds = 300.0
     """Longest time between two polls before the group takes the partitions away."""
+
+    @model_validator(mode="after")
+    def _merge_ends(self) -> Self:
+        """What is copied into a topic that it comes from would go round for ever."""
+        if self.topic in self.merge:
+            refuse_one("merge", f"{self.topic} is the topic that is copied into; leave it out")
+        if len(set(self.merge)) < len(self.merge):
+            refuse_one("merge", "a topic stands twice")
+        return self
 
 
 class KafkaSink(Part):

@@ -1,5 +1,6 @@
 """The long-running service: exactly once, bit for bit, whatever is killed."""
 
+from streamrnn.service.merging import merge as merge
 from streamrnn.service.signals import Stopping as Stopping
 from streamrnn.service.view import Health as Health
 from streamrnn.service.view import View as View

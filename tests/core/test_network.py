@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamrnn.arrays import Steps
+from streamrnn.core.boost import Boost
 from streamrnn.core.schedule import Schedule
 from streamrnn.core.window import Window
 from streamrnn.errors import SnapshotError
-from tests.core.streams import INPUTS, Events, network, same, stepping, stream
+from tests.core.streams import INPUTS, Events, by_id, network, same, stepping, stream
 
 EVENTS = 300
 SHAPES = {
@@ -19,17 +21,38 @@ SHAPES = {
     "late, strided": {"window": 6, "stride": 3, "horizon": 2},
     "growing": {"window": Window(1, 8, by="plateau", every=30)},
     "growing, late": {"window": Window(1, 4, by="count", every=40), "horizon": 1},
+    "by id": {"window": Window(2, 8, by="count", every=40), "pool": 8},
+    "boosted": {"window": Window(1, 4, by="plateau", every=30), "boost": True},
+    "deep": {
+        "window": 5,
+        "stride": 2,
+        "cell": "lstm",
+        "layers": 2,
+        "head": (5,),
+        "loss": "huber",
+        "targets": 2,
+        "dtype": "float64",
+    },
 }
 DTYPES = ["float32", "float64"]
 
 
 def shaped(shape: str, **changed):
-    options = dict(SHAPES[shape])
+    options = SHAPES[shape] | changed
     if isinstance(options["window"], Window):
         options["window"] = Window(
             *(getattr(options["window"], name) for name in ("first", "last", "by", "every"))
         )
-    return network(**(options | changed))
+    if "boost" in options:
+        options["boost"] = Boost(every=8, threshold=0.01, lasts=20)
+    return network(**options)
+
+
+def events_of(shape: str) -> Events:
+    options = SHAPES[shape]
+    if "pool" in options:
+        return by_id(EVENTS, rows=options["pool"])
+    return stream(EVENTS, horizon=options.get("horizon", 0), targets=options.get("targets", 1))
 
 
 # --- an independent oracle -----------------------------------------------------------------------
@@ -75,10 +98,12 @@ def test_moves_as_torch_moves_with_clipping_and_adam(window, dtype, tolerance):
 # --- blocks ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [(shape, dtype) for shape in SHAPES for dtype in DTYPES if shape != "deep"] + [("deep", "float64")],
+)
 def test_blocks_cut_anywhere_give_the_same_bits(shape, dtype):
-    events = stream(EVENTS, horizon=SHAPES[shape].get("horizon", 0))
+    events = events_of(shape)
     whole = shaped(shape, dtype=dtype)
     expected = whole.advance(*events)
 
@@ -116,6 +141,28 @@ def test_arrays_of_other_types_and_strides_give_the_same_bits():
     assert same(net.state(), other.state())
 
 
+def test_boost_and_window_look_at_exact_counts_of_labelled_events_each_at_its_own():
+    events = stream(400)
+    boosted = network(Window(1, 8, by="count", every=50), boost=Boost(every=7))
+    labelled = np.cumsum(events.steps.back >= 0)
+    for e in range(400):
+        boosted.advance(*events.between(e, e + 1))
+        assert boosted.window_now == min(2 ** (labelled[e] // 50), 8)
+        assert boosted.boost.due_in == 7 - labelled[e] % 7
+
+
+def test_a_boost_learns_at_its_multiple_of_the_rate():
+    events = stream(100, keys=1, labelled=1.0)
+
+    class Tripled(Boost):
+        def factors(self, coming):
+            return np.full(coming + 1, 3.0)
+
+    one = network(boost=Tripled(), schedule=Schedule(rate=0.001, warmup=0))
+    other = network(schedule=Schedule(rate=0.003, warmup=0))
+    assert np.allclose(one.advance(*events), other.advance(*events), rtol=0, atol=1e-6)
+
+
 # --- what is learned, and what is not ---------------------------------------------------------------
 
 
@@ -127,6 +174,61 @@ def test_events_without_a_label_step_and_are_not_learned():
     assert (net.labelled, net.updates) == (0, 0)
     assert same(net.parameters(), before)
     assert net.state()["keys/entries"].any()
+
+
+def test_a_field_whose_label_is_unknown_moves_nothing_of_its_own():
+    """Half the error of the other field: the loss is the mean over both."""
+    events = stream(1, keys=1, labelled=1.0, targets=2)
+    both, half = network(targets=2, dtype="float64"), network(targets=2, dtype="float64")
+    both.advance(*events._replace(target=np.array([[0.5, -0.7]])))
+    half.advance(*events._replace(target=np.array([[0.5, np.nan]])))
+    assert half.labelled == half.updates == 1
+    bias, other = (one.gradient()["head.0.bias"] for one in (both, half))
+    assert bias.tolist() == pytest.approx([-0.25, 0.35])
+    assert other.tolist() == pytest.approx([-0.25, 0.0])
+
+
+def test_a_label_of_which_nothing_is_known_is_none():
+    events = stream(100, targets=2)
+    events.target[10:30] = np.nan
+    net, twin = network(4, targets=2), network(4, targets=2)
+    net.advance(*events)
+    events.steps.back[np.isnan(events.target).all(axis=1)] = -1
+    twin.advance(*events)
+    assert same(net.state(), twin.state())
+    assert net.labelled == np.count_nonzero(events.steps.back >= 0)
+
+
+def test_an_event_that_only_brings_a_label_has_no_prediction_and_makes_no_step():
+    events = by_id(200)
+    net = network(2, pool=8)
+    out = net.advance(*events)
+    assert np.array_equal(np.isnan(out[:, 0]), ~events.steps.moves)
+    assert 0 < net.labelled == np.count_nonzero(events.steps.judge >= 0)
+    quiet = events.steps._replace(
+        keep=np.full_like(events.steps.keep, -1), judge=np.full_like(events.steps.judge, -1)
+    )
+    silent = network(2)
+    silent.advance(*events._replace(steps=quiet))
+    made = silent.state()["keys/steps"]
+    assert np.array_equal(net.state()["keys/steps"], made)
+
+
+def test_a_label_by_id_that_comes_at_once_is_learned_as_an_inline_one():
+    """In the next record of another key: until then nothing else has moved."""
+    n = 60
+    inline = stream(n, keys=1, labelled=1.0)
+    slots, fresh = np.zeros(2 * n, np.int32), np.zeros(2 * n, np.bool_)
+    fresh[::2] = inline.steps.fresh
+    moves = np.arange(2 * n) % 2 == 0
+    keep, judge = np.where(moves, 0, -1), np.where(moves, -1, 0)
+    steps = Steps(
+        slots, fresh, moves, np.full(2 * n, -1, np.int32), keep.astype(np.int32), judge.astype(np.int32)
+    )
+    events = Events(steps, *(np.repeat(array, 2, axis=0) for array in (inline.x, inline.target, inline.unit)))
+    net, twin = network(4, pool=1, dtype="float64"), network(4, dtype="float64")
+    np.testing.assert_allclose(net.advance(*events)[::2], twin.advance(*inline), rtol=0, atol=1e-12)
+    assert net.updates == twin.updates == n
 
 
 @pytest.mark.parametrize("horizon", [0, 2])
@@ -274,13 +376,14 @@ def test_a_plateau_is_judged_by_published_errors_in_user_units():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_goes_on_from_a_snapshot_as_if_nothing_had_happened(shape):
-    events = stream(EVENTS, horizon=SHAPES[shape].get("horizon", 0))
+    events = events_of(shape)
     net, twin = shaped(shape), shaped(shape, seed=7)
-    net.reserve(100)
+    net.reserve(100, 20)
     net.advance(*events.between(0, 170))
     twin.load(net.state())
     assert same(net.state(), twin.state())
-    assert np.array_equal(net.advance(*events.between(170, 300)), twin.advance(*events.between(170, 300)))
+    ours, theirs = (one.advance(*events.between(170, 300)) for one in (net, twin))
+    assert ours.tobytes() == theirs.tobytes()
     assert same(net.state(), twin.state())
     assert twin.window_now == net.window_now
 
@@ -341,9 +444,27 @@ def test_bytes_per_key_are_what_a_key_adds_to_the_state():
     assert sizes[1] - sizes[0] == 10 * net.bytes_per_key
 
 
-def test_a_window_shorter_than_the_stride_is_refused():
-    with pytest.raises(ValueError, match="window 2 is shorter than stride 3"):
-        network(2, stride=3)
+def test_bytes_per_row_are_what_a_label_by_id_adds_to_the_state():
+    sizes = []
+    for rows in (10, 20):
+        net = network(4, pool=20)
+        net.reserve(3, rows)
+        sizes.append(sum(array.nbytes for array in net.state().values()))
+    assert sizes[1] - sizes[0] == 10 * net.bytes_per_row > 0
+    assert network(4).bytes_per_row == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"window": 2, "stride": 3}, "net: window 2 is shorter than stride 3"),
+        ({"window": 4, "stride": 2, "pool": 5}, "net: labels by id .* stride of 2"),
+        ({"settings": {"momentum": 0.9}}, "net: adam has no setting momentum"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_name_of_the_network(options, says):
+    with pytest.raises(ValueError, match=says):
+        network(**options)
 
 
 def test_the_moments_of_an_input_that_fell_silent_end_at_zero_not_in_subnormal_numbers():

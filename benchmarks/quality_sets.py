@@ -7,8 +7,9 @@ The rule, so that nothing is tuned to a set:
 2. A time becomes a calendar: hour, weekday and day of the year where rows are less than a day apart, month
    where they are months apart. Where rows come at irregular times, the time since the key's last row is
    a feature too.
-3. Where past labels are known at prediction time, the last three of them are features and, for each season
-   that the clock or the sky gives (a day, a week; the sun's rotation of 27 days), the two of a season before.
+3. Where past labels are known at prediction time, the last six of them are features and, for each season
+   that the clock or the sky gives, the two of a season before: a day and a week where rows are at most an
+   hour apart, a year for months, the sun's rotation of 27 days.
 
 `../docs/quality.md` is made from them by `quality.py`.
 """
@@ -21,6 +22,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+RECENT = 6
+"""How many of the last labels are features."""
 
 Kind = Literal["forecast", "regression", "binary", "multiclass"]
 Measure = Literal["accuracy", "mae", "rmse", "skill"]
@@ -37,7 +41,8 @@ class Set:
     targets: tuple[str, ...]
     """Each is predicted; figures of several are means over them."""
     measure: Measure
-    """What decides; `skill` is 1 − the mean over keys and targets of error / error of the naive rule."""
+    """What decides; `skill` is 1 − the mean over keys of error / error of repeating the shortest season, or
+    the last value where there is none."""
     horizon: int = 0
     seasons: tuple[int, ...] = ()
     """Rows of a key, the shortest first."""
@@ -71,7 +76,7 @@ class Set:
             return ()
         first = max(self.horizon, 1)
         seasonal = (lag for season in self.seasons for lag in (season, season + 1))
-        steps = (*range(first, first + 3), *(lag for lag in seasonal if lag >= first))
+        steps = (*range(first, first + RECENT), *(lag for lag in seasonal if lag >= first))
         return tuple(sorted(set(steps)))
 
     def rows(self) -> Iterator[Row]:
@@ -146,8 +151,8 @@ SETS = (
         past_labels=False,
         **_BIKE,  # type: ignore[arg-type]
     ),
-    Set("etth1, 1 ahead", horizon=1, seasons=(24,), **_ETTH),  # type: ignore[arg-type]
-    Set("etth1, 24 ahead", horizon=24, seasons=(24,), **_ETTH),  # type: ignore[arg-type]
+    Set("etth1, 1 ahead", horizon=1, seasons=(24, 168), **_ETTH),  # type: ignore[arg-type]
+    Set("etth1, 24 ahead", horizon=24, seasons=(24, 168), **_ETTH),  # type: ignore[arg-type]
     Set(
         "exchange_rate",
         "exchange_rate/exchange_rate.csv.gz",
@@ -174,6 +179,7 @@ SETS = (
         ("sunspots",),
         "mae",
         horizon=1,
+        seasons=(12,),
         time="timestamp",
         parts=("month",),
         numbers=("sunspots", "sd", "n_obs"),

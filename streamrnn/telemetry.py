@@ -17,7 +17,7 @@ CHANGES = ("assigned", "revoked", "lost")
 OUTCOMES = ("done", "sent_again", "dropped")
 MIX = "mix"
 
-Scope = Literal["partition", "network", "member", "judged", "reason", "outcome"]
+Scope = Literal["partition", "network", "member", "judged", "reason", "outcome", "observer"]
 """What a series is about beside its partition: nothing more, a network, a member, a member or the mix, …"""
 
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
@@ -60,6 +60,7 @@ class Telemetry:
         members: Sequence[str],
         reasons: Sequence[str],
         outcomes: Sequence[str] = (),
+        observers: Sequence[str] = (),
     ) -> None:
         """Bring every series of `partition` to 0; `members` are networks and baselines, not the mix.
 
@@ -74,6 +75,7 @@ class Telemetry:
             "judged": [(*place, name) for name in (MIX, *members)],
             "reason": [(*place, name) for name in reasons],
             "outcome": [(*place, name) for name in outcomes],
+            "observer": [(*place, name) for name in observers],
         }
         series = [
             (metric, own) for scope in labels for metric in self._scoped[scope] for own in labels[scope]
@@ -158,6 +160,7 @@ class Telemetry:
             "partition", Gauge, "interval_coverage", "Recent share of labels within their interval"
         )
         self.width = of("partition", Gauge, "interval_width", "Mean width of the intervals")
+        self.observed = of("observer", Gauge, "observed", "Value of a metric, or drifts that were seen")
         self.late_labels = of("outcome", Counter, "late_labels", "Labels that came by id")
         self.labels_waiting = of("partition", Gauge, "waiting_events", "Events that wait for their label")
         self.unplaced = of("partition", Counter, "unplaced_labels", "Labels of classes beyond the bound")

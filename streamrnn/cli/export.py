@@ -31,12 +31,12 @@ def export(
 
     x are the features as the network sees them, and the output is as it gives it: scaling stays behind.
     """
-    from streamrnn.cli.inspect import _folder
+    from streamrnn.cli.inspect import snapshot_folder
     from streamrnn.config.models import Config
     from streamrnn.learner import Learner
     from streamrnn.snapshots import read
 
-    found = read(_folder(snapshot))
+    found = read(snapshot_folder(snapshot))
     config = Config.model_validate(found.manifest.configuration)
     learner = Learner(config, found.manifest.lineage)
     learner.load(found.arrays)

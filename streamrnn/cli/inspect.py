@@ -24,7 +24,7 @@ def inspect(
 
     from streamrnn.snapshots import read
 
-    found = read(_folder(snapshot))
+    found = read(snapshot_folder(snapshot))
     facts = _facts(found)
     if as_json:
         import json
@@ -38,7 +38,7 @@ def inspect(
         out.print(_listing(found.manifest))
 
 
-def _folder(path: Path) -> Path:
+def snapshot_folder(path: Path) -> Path:
     """The snapshot at `path`, or the one that was written last below it."""
     from streamrnn.errors import SnapshotError
     from streamrnn.snapshots.format import MANIFEST

@@ -14,6 +14,7 @@ _SHAPING = (
     "on_drift",
     "scaling",
     "mix",
+    "observers",
     "max_keys",
     "predictions",
 )

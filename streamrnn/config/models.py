@@ -39,6 +39,9 @@ from streamrnn.config.networks import RmsProp as RmsProp
 from streamrnn.config.networks import Sgd as Sgd
 from streamrnn.config.networks import SgdChoice as SgdChoice
 from streamrnn.config.networks import TorchNetwork as TorchNetwork
+from streamrnn.config.observers import DriftObserver as DriftObserver
+from streamrnn.config.observers import MetricObserver as MetricObserver
+from streamrnn.config.observers import Observer as Observer
 from streamrnn.config.parts import Count, CountOrZero, Fault, Part, Positive, Share, refuse
 from streamrnn.config.tasks import AnyTask as AnyTask
 from streamrnn.config.tasks import Binary as Binary
@@ -140,6 +143,8 @@ class Config(Part):
     """How inputs and targets are scaled."""
     mix: Annotated[Mix, BeforeValidator(_plain_mix, json_schema_input_type=bool | Mix)] = Mix()
     """`false` publishes the first network alone."""
+    observers: tuple[Observer, ...] = ()
+    """River's metrics and drift detectors that look on; their figures stand in status and metrics."""
     max_keys: Count = 100_000
     """Keys per partition; beyond, the least recently used is forgotten and counted."""
     predictions: Published = Published()
@@ -168,6 +173,7 @@ class Config(Part):
                 *_features_fit(self.features, self.task),
                 *_labels_come(self.task, self.time, self.networks),
                 *_lines_fit(self.networks, self.task),
+                *_observers_fit(self.observers, self.task),
             ]
         )
         return self
@@ -218,6 +224,14 @@ def _lines_fit(networks: tuple[AnyNetwork, ...], task: AnyTask) -> Iterator[Faul
         if isinstance(network, LeastSquares) and not numbers:
             what = "predicts numbers, by loss squared, absolute or huber; leave it out of this task"
             yield Fault(f"networks.{index}.least_squares", what)
+
+
+def _observers_fit(observers: tuple[Observer, ...], task: AnyTask) -> Iterator[Fault]:
+    if observers and (isinstance(task, NextToken) or len(target_fields(task)) > 1):
+        yield Fault("observers", "look at one label at a time; leave them out of texts and of several fields")
+    names = [part.metric if isinstance(part, MetricObserver) else part.drift for part in observers]
+    if len(set(names)) < len(names):
+        yield Fault("observers", "one of them stands twice")
 
 
 def _features_fit(features: tuple[Feature, ...], task: AnyTask) -> Iterator[Fault]:

@@ -47,8 +47,8 @@ taken from the environment (`STREAMRNN_SOURCE__KAFKA__SASL_PLAIN_PASSWORD`) or f
 (`sasl_plain_password_file`); in the configuration itself or on the command line they are refused.
 
 What shapes learning is `task`, `key`, `time`, `features`, `networks`, `on_drift`, `scaling`, `mix`,
-`max_keys`, `predictions` and `bad_records.max_bytes`; the rest may change between two starts without any
-effect on what is learned.
+`observers`, `max_keys`, `predictions` and `bad_records.max_bytes`; the rest may change between two starts
+without any effect on what is learned.
 """
 
 _SECTIONS = {
@@ -76,6 +76,7 @@ _SECTIONS = {
     "on_drift": ("Boost",),
     "scaling": ("Scaling",),
     "mix": ("Mix",),
+    "observers": ("MetricObserver", "DriftObserver"),
     "predictions": ("Published",),
     "source": ("KafkaSource", "FileSourceChoice", "StdinSourceChoice"),
     "sink": ("KafkaSink", "FileSinkChoice", "StdoutSinkChoice"),

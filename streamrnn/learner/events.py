@@ -12,6 +12,7 @@ from streamrnn.learner import answers as a
 from streamrnn.learner import build
 from streamrnn.learner.build import PerKey, Stateful
 from streamrnn.learner.forms import Answers, Binary, Class, Floats, Form, Ints, Number, Numbers
+from streamrnn.learner.observers import Observers
 from streamrnn.learner.outputs import Encoder
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.prepass import Flags
@@ -24,6 +25,7 @@ class Events(Passes):
 
     def __init__(self, config: Config, lineage: str) -> None:
         goal = build.target(config.task)
+        self._goal = goal
         self.classes = Classes(goal.classes, goal.bound) if goal.kind == "classes" else None
         self.features = build.features(config)
         super().__init__(config, build.course(config.task), self.features.inputs)
@@ -32,6 +34,7 @@ class Events(Passes):
         self.intervals = [] if level is None else [Intervals(level) for _ in goal.labels]
         self.quantiles = [Quantiles(self._levels) for _ in goal.labels] if self._levels else []
         self.surprise = Surprise("number" if self.classes is None else "classes", len(goal.labels))
+        self.observers = Observers(config.observers)
         self._encoder = Encoder(
             lineage,
             _form(goal, self.classes, self.mixtures.members),
@@ -47,7 +50,12 @@ class Events(Passes):
         classes: dict[str, Stateful] = {} if self.classes is None else {"classes": self.classes}
         intervals = {f"intervals/{i}": part for i, part in enumerate(self.intervals)}
         quantiles = {f"quantiles/{i}": part for i, part in enumerate(self.quantiles)}
-        told: dict[str, Stateful] = {**intervals, **quantiles, "surprise": self.surprise}
+        told: dict[str, Stateful] = {
+            **intervals,
+            **quantiles,
+            "surprise": self.surprise,
+            "observers": self.observers,
+        }
         return {**super().parts(), "features": self.features, **classes, **told}
 
     def per_key(self) -> list[PerKey]:
@@ -66,6 +74,7 @@ class Events(Passes):
         return {
             "fields": {name: m.quality() for name, m in self.mixtures.by_field.items()} if several else {},
             "intervals": {name: part.quality() for name, part in zip(labels, self.intervals, strict=False)},
+            "observers": self.observers.figures(),
             "quantiles": {name: part.quality() for name, part in zip(labels, self.quantiles, strict=False)},
         }
 
@@ -83,6 +92,8 @@ class Events(Passes):
         outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
         scored = self.mixtures.score(steps, label, self._answers(outs, inputs))
         self.labelled += int(np.count_nonzero((steps.back >= 0) | (steps.judge >= 0)))
+        if self.observers:
+            self._show(label[0], scored[0])
         return Answers(
             label,
             steps.moves,
@@ -95,6 +106,17 @@ class Events(Passes):
             quantiles=self._quantiles(steps, label, outs, inputs, scored) if self.quantiles else None,
             surprise=self.surprise.score(steps, np.stack([each.losses[:, 0] for each in scored], axis=1)),
         )
+
+    def _show(self, label: Floats, scored: Scored) -> None:
+        """What the block's labels have judged, to those who look on."""
+        rows = np.flatnonzero(scored.judged)
+        labels: list[Any] = label[rows].tolist()
+        published: list[Any] = scored.judged_published[rows].tolist()
+        if self.classes is not None:
+            names = [False, True] if self._goal.binary else self.classes.names
+            labels = [names[int(index)] for index in labels]
+            published = [dict(zip(names, chances, strict=False)) for chances in published]
+        self.observers.look(labels, published, scored.losses[rows, 0].tolist())
 
     def _quantiles(
         self, steps: Steps, label: Floats, outs: list[Floats], inputs: Inputs, scored: list[Scored]

@@ -21,6 +21,7 @@ TAKEN_OVER = (
     "scaling.half_life",
     "mix.enabled",
     "predictions.*",
+    "observers.*",
     "bad_records.*",
 )
 """What may change in a life: no array gets another shape or another meaning by it."""
@@ -38,7 +39,8 @@ class Learners:
         self._bytes_of_pool = first.bytes_of_pool
         networks = [network.name for network in config.networks]
         outcomes = OUTCOMES if delayed_of(config.task) else ()
-        self.names = Names(networks, first.members, typing.get_args(Reason), outcomes)
+        observers = list(first.passes.figures().get("observers", ()))
+        self.names = Names(networks, first.members, typing.get_args(Reason), outcomes, observers)
 
     def make(self, lineage: str, configuration: Configuration) -> Learner:
         """When to stop because of bad records is today's decision; all that shapes learning is that one's."""

@@ -34,7 +34,9 @@ class Meter:
             self._telemetry.forget(partition)
         for partition in changes.assigned:
             names = self._names
-            self._telemetry.start(partition, names.networks, names.members, names.reasons, names.outcomes)
+            self._telemetry.start(
+                partition, names.networks, names.members, names.reasons, names.outcomes, names.observers
+            )
 
     def went_live(self, partition: Partition, seconds: float) -> None:
         self._telemetry.restore_seconds.labels(*partition).set(seconds)
@@ -117,6 +119,8 @@ class Meter:
         telemetry.labels_waiting.labels(*partition).set(counts.get("events_waiting", 0))
         telemetry.follow(telemetry.unplaced, partition, counts.get("labels_beyond", 0))
         self._interval(partition, figures)
+        for observer, value in figures.observers.items():
+            telemetry.observed.labels(*partition, observer).set(value)
         for member, weight in figures.weights.items():
             telemetry.weight.labels(*partition, member).set(weight)
         losses = {name: quality["recent"] for name, quality in figures.quality.items() if quality["count"]}

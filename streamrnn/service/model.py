@@ -60,6 +60,7 @@ class Names(NamedTuple):
     """Why records may be bad."""
     outcomes: Sequence[str] = ()
     """What may become of a label that comes by id."""
+    observers: Sequence[str] = ()
 
 
 class Tally(NamedTuple):
@@ -87,6 +88,8 @@ class Figures(NamedTuple):
     """By field, if several are predicted: the quality of each."""
     intervals: Mapping[str, Mapping[str, float]] = {}
     """By field: how well the published intervals cover the labels."""
+    observers: Mapping[str, float] = {}
+    """By name: the value of a metric, or drifts seen."""
     quantiles: Mapping[str, Mapping[str, float]] = {}
     """By field: pinball loss and shares below each published quantile."""
 

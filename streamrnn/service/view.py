@@ -120,5 +120,6 @@ def _how(figures: Figures) -> dict[str, Any]:
         "networks": {name: tally._asdict() for name, tally in figures.networks.items()},
         "fields": dict(figures.fields),
         "intervals": dict(figures.intervals),
+        "observers": dict(figures.observers),
         "quantiles": dict(figures.quantiles),
     }

@@ -26,7 +26,7 @@ def registered() -> dict[str, str]:
     """Type and labels by name, as the page writes them."""
     registry = CollectorRegistry()
     telemetry = Telemetry(registry, versions())
-    telemetry.start(Partition("in", 0), ["network"], ["network", "last"], ["not_json"], ["matched"])
+    telemetry.start(Partition("in", 0), ["network"], ["network", "last"], ["not_json"], ["matched"], ["MAE"])
     found = {}
     for metric in registry.collect():
         name = metric.name + ("_total" if metric.type == "counter" else "")

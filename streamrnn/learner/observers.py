@@ -1,0 +1,131 @@
+"""Metrics and drift detectors of river, by name: they look on, and nothing is learned from them.
+
+Each costs one to twenty microseconds of Python per label.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from streamrnn.arrays import State, expect, from_texts, to_texts
+from streamrnn.config.models import MetricObserver, Observer
+from streamrnn.errors import ConfigError, SnapshotError
+from streamrnn.learner import plain
+
+_TRIAL = 300
+"""Updates after which a fresh observer must survive being saved and read again."""
+
+
+class Observers:
+    """Told of every judged label in order, with what had been published for it and how wrong that was."""
+
+    def __init__(self, wanted: Sequence[Observer]) -> None:
+        """Raises ConfigError for what river does not have, or what cannot be saved exactly."""
+        self._specs = [part.model_dump_json() for part in wanted]
+        self._names = [_name(part) for part in wanted]
+        self._parts = [_made(part) for part in wanted]
+        self._drifts = [0] * len(wanted)
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def look(self, labels: Sequence[Any], published: Sequence[Any], losses: Sequence[float]) -> None:
+        """Of n judged labels: classes may be published as {class: probability}."""
+        for i, part in enumerate(self._parts):
+            if hasattr(part, "drift_detected"):
+                for loss in losses:
+                    part.update(loss)
+                    self._drifts[i] += int(part.drift_detected)
+            else:
+                for label, answer in zip(labels, published, strict=True):
+                    part.update(label, _suited(part, answer))
+
+    def figures(self) -> dict[str, float]:
+        """By name: a metric's value, or how many drifts were seen."""
+        each = zip(self._names, self._parts, self._drifts, strict=True)
+        return {name: _value(part, drifts) for name, part, drifts in each}
+
+    def state(self) -> State:
+        contents = {f"{i}/content": plain.dumps(part) for i, part in enumerate(self._parts)}
+        return {
+            "specs": from_texts(self._specs),
+            "drifts": np.array(self._drifts, np.int64),
+            **{name: np.frombuffer(content, np.uint8).copy() for name, content in contents.items()},
+        }
+
+    def load(self, state: State) -> None:
+        """Those that the state does not know begin anew, those that nobody asks for any more are dropped."""
+        specs = to_texts("specs", state["specs"]) if "specs" in state else []
+        texts = {f"{i}/content": (np.uint8, (None,)) for i in range(len(specs))}
+        expect(state, {"specs": (np.uint8, (None,)), "drifts": (np.int64, (len(specs),)), **texts})
+        for i, spec in enumerate(self._specs):
+            if spec in specs:
+                there = specs.index(spec)
+                part = plain.loads(state[f"{there}/content"].tobytes())
+                if type(part) is not type(self._parts[i]):
+                    raise SnapshotError(f"array {there}/content holds a {type(part).__name__}")
+                self._parts[i], self._drifts[i] = part, int(state["drifts"][there])
+
+
+def _name(part: Observer) -> str:
+    return part.metric if isinstance(part, MetricObserver) else part.drift
+
+
+def _made(part: Observer) -> Any:
+    family = "metrics" if isinstance(part, MetricObserver) else "drift"
+    name = _name(part)
+    try:
+        import river.drift
+        import river.metrics
+    except ImportError:
+        raise ConfigError("observers need river. Install it with: pip install 'streamrnn[river]'") from None
+    kind = getattr(river.metrics if family == "metrics" else river.drift, name, None)
+    if not isinstance(kind, type):
+        raise ConfigError(f"observers: river.{family} has no {name}")
+    try:
+        made = kind(**part.args)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"observers: {name}: {error}") from None
+    _try(kind(**part.args), name)
+    return made
+
+
+def _try(part: Any, name: str) -> None:
+    """Nothing is promised that was not seen: it must go on alike once it has been saved and read again."""
+    try:
+        _feed(part, 0)
+        twin = plain.loads(plain.dumps(part))
+        _feed(part, _TRIAL)
+        _feed(twin, _TRIAL)
+        alike = plain.dumps(part) == plain.dumps(twin)
+        _value(part, 0)
+    except ConfigError as error:
+        raise ConfigError(f"observers: {name}: {error}") from None
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise ConfigError(f"observers: {name} is not one of a label and a prediction: {error!r}") from None
+    if not alike:
+        raise ConfigError(f"observers: {name} does not go on alike once it was saved; choose another")
+
+
+def _feed(part: Any, begin: int) -> None:
+    """A few hundred labels, of whatever kind it takes."""
+    for i in range(begin, begin + _TRIAL):
+        value = (i * 2654435761 % 1000) / 1000.0
+        if hasattr(part, "drift_detected"):
+            part.update(value)
+        elif hasattr(part, "requires_labels"):
+            part.update(value > 0.5, _suited(part, {False: 1 - value * value, True: value * value}))
+        else:
+            part.update(value, value * value)
+
+
+def _value(part: Any, drifts: int) -> float:
+    return float(drifts if hasattr(part, "drift_detected") else part.get())
+
+
+def _suited(part: Any, answer: Any) -> Any:
+    """The likeliest class, for a metric that compares classes."""
+    if isinstance(answer, dict) and getattr(part, "requires_labels", False):
+        return max(answer, key=answer.__getitem__)
+    return answer

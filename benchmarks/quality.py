@@ -1,12 +1,13 @@
 """How good are predictions, out of the box? One pass over real streams, beside the best of river's models.
 
-    python benchmarks/quality.py                 # the learner, and the peers' figures as kept
-    python benchmarks/quality.py --peers         # measure again those peers that changed (hours)
-    python benchmarks/quality.py --markdown      # write docs/quality.md
+    python benchmarks/quality.py                 # the learner on every set, beside the peers' figures as kept
+    python benchmarks/quality.py --sets bike     # only on sets whose name begins so
+    python benchmarks/quality.py --peers         # first measure those peers that changed (hours, one core)
+    python benchmarks/quality.py --markdown      # write docs/quality.md from the figures as kept
 
 Everything is prequential: a label is used only after the prediction that it judges. There is one
-configuration for each kind of task (`quality/`), the same for every stream; `quality_sets.py` says by which
-rule the columns become features. Needs $STREAMRNN_DATA and river.
+configuration for numbers and one for classes (`quality/`), the same for every stream; `quality_sets.py` says
+by which rule columns become features. Needs $STREAMRNN_DATA and river.
 """
 
 import argparse
@@ -17,39 +18,37 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
+import quality_ours
 import quality_peers
+from harness import machine
+from quality_ours import Figures, numbers, place
 from quality_sets import SETS, Set
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results" / "quality-peers.json"
-Figures = dict[str, float]
-
-
-# --- figures ------------------------------------------------------------------------------------------
-
-
-def figures(of: Set, judged: Iterable[quality_peers.Judged]) -> Figures:
-    """Errors of a pass; numbers by key too, since the scales of keys differ."""
-    if of.classes:
-        hits = [str(each.prediction) == str(each.label) for each in judged]
-        return {"count": len(hits), "accuracy": sum(hits) / len(hits)}
-    by_key: dict[str, list[float]] = defaultdict(list)
-    for each in judged:
-        prediction = each.prediction if isinstance(each.prediction, float | int) else math.nan
-        by_key[each.key].append(abs(float(each.label) - float(prediction)))
-    errors = [error for key in by_key.values() for error in key]
-    return {
-        "count": len(errors),
-        "mae": sum(errors) / len(errors),
-        "rmse": math.sqrt(sum(error * error for error in errors) / len(errors)),
-        **{f"mae/{key}": sum(key_errors) / len(key_errors) for key, key_errors in by_key.items()},
-    }
+RESULTS = Path(__file__).parent / "results"
+PEERS, OURS = RESULTS / "quality-peers.json", RESULTS / "quality.json"
+PAGE = Path(__file__).parent.parent / "docs" / "quality.md"
 
 
-# --- peers --------------------------------------------------------------------------------------------
+# --- measuring ----------------------------------------------------------------------------------------
+
+
+def kept(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def keep(path: Path, results: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(kept(path) | results, indent=1, sort_keys=True) + "\n")
 
 
 def stamp(of: Set) -> str:
@@ -59,53 +58,228 @@ def stamp(of: Set) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def kept() -> dict[str, Any]:
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
-def measure_peers(sets: Sequence[Set], only: str) -> None:
+def measure_peers(sets: Sequence[Set], progress: Progress) -> None:
     """Run the peers that have no figures of today's script; each is written down as it ends."""
-    with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn()) as progress:
-        for of in sets:
-            length = sum(1 for _ in of.rows())
-            for name, make in quality_peers.peers(of, length).items():
-                for target in of.targets:
-                    place = f"{of.name} | {name} | {target}"
-                    old = kept().get(place, {})
-                    if only not in name or old.get("stamp") == stamp(of):
-                        continue
-                    task = progress.add_task(place, total=length)
-                    started = time.perf_counter()
-                    passed = progressed(quality_peers.judged(of, target, make), progress, task)
-                    found = figures(of, (each for each in passed if each))
-                    seconds = time.perf_counter() - started
-                    write({place: {"stamp": stamp(of), "seconds": round(seconds, 1), **found}})
-                    progress.remove_task(task)
-                    progress.console.print(place, {k: v for k, v in found.items() if "/" not in k})
+    for of in sets:
+        length = sum(1 for _ in of.rows())
+        for name, make in quality_peers.peers(of, length).items():
+            for target in of.targets:
+                title = f"{of.name} | {name} | {target}"
+                if kept(PEERS).get(title, {}).get("stamp") == stamp(of):
+                    continue
+                task = progress.add_task(title, total=length)
+                started = time.perf_counter()
+                passed = _watched(quality_peers.judged(of, target, make), progress, task)
+                found = figures(of, target, (each for each in passed if each))
+                seconds = round(time.perf_counter() - started, 1)
+                keep(PEERS, {title: {"stamp": stamp(of), "seconds": seconds, **found}})
+                progress.remove_task(task)
+                progress.console.print(title, {k: v for k, v in found.items() if "/" not in k})
 
 
-def progressed(items: Iterator[Any], progress: Progress, task: Any) -> Iterator[Any]:
+def _watched(items: Iterable[Any], progress: Progress, task: Any) -> Iterator[Any]:
     for index, item in enumerate(items):
         if index % 200 == 0:
             progress.update(task, completed=index)
         yield item
 
 
-def write(results: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(kept() | results, indent=1, sort_keys=True) + "\n")
+def figures(of: Set, target: str, judged: Iterable[quality_peers.Judged]) -> Figures:
+    """Of one peer's pass; an answer that is no number counts as 0."""
+    if of.classes:
+        hits = [str(each.prediction) == str(each.label) for each in judged]
+        return {"count": len(hits), "accuracy": fmean(hits)}
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 3)
+    for each in judged:
+        said = each.prediction if isinstance(each.prediction, float | int) else 0.0
+        error = abs(float(each.label) - (said if math.isfinite(said) else 0.0))
+        entry = sums[place(each.key, target)]
+        entry[0] += 1
+        entry[1] += error
+        entry[2] += error * error
+    return numbers(sums)
+
+
+def measure_ours(sets: Sequence[Set], progress: Progress) -> None:
+    for of in sets:
+        task = progress.add_task(of.name, total=sum(1 for _ in of.rows()))
+        started = time.perf_counter()
+        found = quality_ours.measure(of, partial(_completed, progress, task))
+        keep(OURS, {of.name: {"seconds": round(time.perf_counter() - started, 1), "members": found}})
+        progress.remove_task(task)
+
+
+def _completed(progress: Progress, task: Any, done: int) -> None:
+    progress.update(task, completed=done)
+
+
+# --- comparing ----------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """One set: who reached what, in the measure that decides."""
+
+    of: Set
+    naive: float
+    peers: dict[str, float]
+    ours: dict[str, float]
+
+    @property
+    def best_peer(self) -> str:
+        return _best(self.of, self.peers)
+
+    @property
+    def gain(self) -> float:
+        """How much of the best peer's error is gone: 0.1 is a tenth less. Negative: we lose."""
+        return 1.0 - _error(self.of, self.ours["mix"]) / _error(self.of, self.peers[self.best_peer])
+
+
+def _error(of: Set, value: float) -> float:
+    return 1.0 - value if of.measure in ("accuracy", "skill") else value
+
+
+def _best(of: Set, values: dict[str, float]) -> str:
+    return min(values, key=lambda name: _error(of, values[name]))
+
+
+def lines(sets: Sequence[Set]) -> list[Line]:
+    ours = kept(OURS)
+    return [_line(of, ours[of.name]["members"]) for of in sets if of.name in ours]
+
+
+def _line(of: Set, members: dict[str, Figures]) -> Line:
+    peers = _peers_of(of)
+    naive = peers.pop("naive", {})
+    ours = {name: found for name, found in members.items() if of.measure in found or of.measure == "skill"}
+    return Line(
+        of,
+        _value(of, naive, naive) if naive else math.nan,
+        {name: _value(of, found, naive) for name, found in peers.items()},
+        {name: _value(of, found, naive) for name, found in ours.items()},
+    )
+
+
+def _peers_of(of: Set) -> dict[str, Figures]:
+    """The figures of each peer that has run on every target, put together."""
+    parts: dict[str, list[Figures]] = defaultdict(list)
+    for title, found in kept(PEERS).items():
+        name, peer, _ = title.split(" | ")
+        if name == of.name:
+            parts[peer].append(found)
+    whole = {peer: found for peer, found in parts.items() if len(found) == len(of.targets)}
+    return {peer: {k: v for part in found for k, v in part.items()} for peer, found in whole.items()}
+
+
+def _value(of: Set, found: Figures, naive: Figures) -> float:
+    """In the measure that decides."""
+    if of.measure != "skill":
+        return found[of.measure]
+    ratios = [error / naive[name] for name, error in found.items() if "mae/" in name and naive[name] > 0]
+    return 1.0 - fmean(ratios)
+
+
+# --- showing ------------------------------------------------------------------------------------------
+
+HEAD = """# Quality
+
+Made by `python benchmarks/quality.py --markdown` ({made}); do not edit.
+
+One pass over each stream, prequential: every prediction is made before its label is known, and all of them
+count, from the first row on. There is one configuration for numbers and one for classes
+([benchmarks/quality](../benchmarks/quality)), nothing is tuned to a set, and columns become features by one
+rule ([quality_sets.py](../benchmarks/quality_sets.py)). The peers are river's, with the same features, in the
+same script ([quality_peers.py](../benchmarks/quality_peers.py)). The best of them is picked afterwards, set
+by set, which no user could do beforehand.
+
+streamrnn is ahead of the best peer on {won} of {compared} sets. *Error less* is 1 − error / error of that
+peer; accuracy and skill count as 1 − value. *Skill* is 1 − the mean over keys and fields of mean absolute
+error / that of the naive rule, which repeats the shortest season, or the last value.
+"""
+COLUMNS = ("set", "measure", "naive rule", "best of river", "", "streamrnn", "error less")
+
+
+def _row(line: Line) -> list[str]:
+    show = _shown(line.of)
+    if not line.peers:
+        return [line.of.name, line.of.measure, show(line.naive), "", "", show(line.ours["mix"]), ""]
+    best = line.best_peer
+    return [
+        line.of.name,
+        line.of.measure,
+        show(line.naive),
+        show(line.peers[best]),
+        best,
+        show(line.ours["mix"]),
+        f"{line.gain:+.1%}",
+    ]
+
+
+def _shown(of: Set) -> Any:
+    def show(value: float) -> str:
+        if not math.isfinite(value):
+            return "–"
+        return f"{value:.4f}" if of.measure in ("accuracy", "skill") else f"{value:.4g}"
+
+    return show
+
+
+def page(of_all: Sequence[Line]) -> str:
+    """The text of docs/quality.md."""
+    won = sum(line.gain > 0 for line in of_all if line.peers)
+    compared = sum(bool(line.peers) for line in of_all)
+    made = f"{machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    parts = [HEAD.format(made=made, won=won, compared=compared), _table(COLUMNS, map(_row, of_all))]
+    for line in of_all:
+        parts += ["", f"## {line.of.name}", "", _about(line.of), "", _details(line)]
+    return "\n".join(parts) + "\n"
+
+
+def _about(of: Set) -> str:
+    target = ", ".join(f"`{target}`" for target in of.targets)
+    ahead = f", {of.horizon} ahead" if of.horizon else ""
+    seasons = f"; seasons of {' and '.join(map(str, of.seasons))} rows" if of.seasons else ""
+    key = f"; one stream for each `{of.key}`" if of.key else ""
+    known = "" if of.past_labels else "; no past labels are known"
+    note = f" ({of.note})" if of.note else ""
+    return f"{of.kind.capitalize()} of {target}{ahead}{key}{seasons}{known}{note}."
+
+
+def _details(line: Line) -> str:
+    """Everyone, the best first."""
+    everyone = [(name, value, "river") for name, value in line.peers.items()]
+    everyone += [(f"**{n}**" if n == "mix" else n, value, "streamrnn") for n, value in line.ours.items()]
+    everyone.sort(key=lambda entry: _error(line.of, entry[1]))
+    show = _shown(line.of)
+    return _table(
+        ("who", "of", line.of.measure), ([name, side, show(value)] for name, value, side in everyone)
+    )
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    body = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in body)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", default="", help="those whose name begins so")
-    parser.add_argument("--peers", nargs="?", const="", default=None, metavar="NAME", help="measure them")
+    parser.add_argument("--sets", default="", metavar="NAME", help="those whose name begins so")
+    parser.add_argument("--peers", action="store_true", help="measure peers that changed, before the learner")
+    parser.add_argument("--markdown", action="store_true", help="write docs/quality.md and measure nothing")
     options = parser.parse_args()
     sets = [of for of in SETS if of.name.startswith(options.sets)]
-    if options.peers is not None:
-        measure_peers(sets, options.peers)
+    if options.markdown:
+        PAGE.write_text(page(lines(SETS)))
+        return
+    with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn()) as progress:
+        if options.peers:
+            measure_peers(sets, progress)
+        measure_ours(sets, progress)
+    table = Table(*COLUMNS, title=machine())
+    for line in lines(sets):
+        table.add_row(*_row(line))
+    Console().print(table)
 
 
 if __name__ == "__main__":

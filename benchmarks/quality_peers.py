@@ -161,6 +161,19 @@ class Differences:
         self._model.learn_one(self._inputs(event), label - event.last)
 
 
+class Naive:
+    """The label of a season before, the shortest, or the last one where there is no season."""
+
+    def __init__(self, lag: str) -> None:
+        self._lag = lag
+
+    def predict(self, event: Event) -> Any:
+        return event.codes.get(self._lag, event.last)
+
+    def learn(self, event: Event, label: Any) -> None:
+        pass
+
+
 class Series:
     """A forecaster of river's that sees past labels alone. It learns a label before it forecasts again."""
 
@@ -213,16 +226,21 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
     Slow ones are left out where a stream is long: KNN and SRP of numbers beyond 20,000 rows, of classes
     beyond 60,000; ARF beyond 100,000 rows is run on differences alone, its better form everywhere else.
     """
+    naive: dict[str, Callable[[], Peer]] = {"naive": lambda: Naive(_naive_lag(of))} if of.past_labels else {}
     if of.classes:
         quick = ("softmax", "ARF")
-        return {name: make for name, make in _classifiers().items() if length <= 60_000 or name in quick}
-    made = _forecasters(of)
+        return naive | {n: make for n, make in _classifiers().items() if length <= 60_000 or n in quick}
+    made = naive | _forecasters(of)
     for name, (view, make) in _regressors().items():
         if length <= 20_000 or name not in ("KNN", "SRP"):
             made |= _ways(name, view, make, bool(of.lags()))
     if length > 100_000 and of.lags():
         del made["ARF"]
     return made
+
+
+def _naive_lag(of: Set) -> str:
+    return "previous" if of.classes else f"lag{of.seasons[0] if of.seasons else max(of.horizon, 1)}"
 
 
 def _regressors() -> dict[str, tuple[str, Callable[[], Any]]]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from streamrnn.arrays import Steps
 
 PSEUDO_COUNT = 20.0
-"""c: a key's own statistics weigh W/(W + c) against the stream's, W the weight of what the key has seen."""
+"""c: so many values of a key weigh as much as the stream's statistics, a deviation away; see `lean`."""
 INPUT_BOUND = 10.0
 """Scaled inputs are cut at ± this many standard deviations."""
 TARGET_BOUND = 1e6
@@ -117,15 +117,35 @@ def learn(statistics: Floats, value: float, fading: float) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def lean(own: Floats, stream: Floats) -> tuple[float, float]:
-    """Mean and variance of the mixture λ own + (1 − λ) stream with λ = W/(W + c).
+def size(own: Floats, stream: Floats) -> float:
+    """r: mean square of a key's values over that of the stream's, at most 1; 1 where all have been 0."""
+    square, whole = own[1] * own[1] + own[2], stream[1] * stream[1] + stream[2]
+    return square / whole if 0.0 < square < whole else 1.0
 
-    Written with differences, so that two equal constants have a variance of exactly 0.
+
+@njit(cache=True, error_model="numpy")
+def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
+    """Mean and variance of a key: its own, leaning on the stream's until it has seen enough.
+
+    Keys may differ by orders of magnitude, so what the stream knows is brought to the key's size first:
+    μ₀ = √r μ, σ₀² = r σ². With the weight W, mean m and variance v of the key, and δ = m − μ₀,
+        σ̂² = v^λ (σ₀²)^(1 − λ),            λ = W / (W + c)
+        μ̂ = μ₀ + δ W δ² / (W δ² + c σ̂²)
+    Variances are averaged in their logarithm (Tong and Wang, "Optimal shrinkage estimation of variances",
+    2007): of two that differ a millionfold the arithmetic mean is the greater one for ever. The mean leans as
+    Thompson's ("Some shrinkage techniques for estimating the mean", 1968, where c = 1): that of a key unlike
+    all others is its own at once, and none ever lies further than √(c/W)/2 deviations from μ̂.
     """
-    share = own[0] / (own[0] + PSEUDO_COUNT)
-    gap = own[1] - stream[1]
-    mean = stream[1] + share * gap
-    variance = stream[2] + share * (own[2] - stream[2]) + share * (1.0 - share) * gap * gap
+    mean, variance = math.sqrt(r) * stream[1], r * stream[2]
+    weight = own[0]
+    if own[2] > 0.0:
+        times = own[2] / variance
+        # infinite where the stream varied so long ago that nothing is left of it
+        variance = own[2] if math.isinf(times) else variance * times ** (weight / (weight + PSEUDO_COUNT))
+    gap = own[1] - mean
+    pull = weight * gap * gap
+    if pull > 0.0:
+        mean += gap * pull / (pull + PSEUDO_COUNT * variance)
     return mean, variance
 
 
@@ -227,8 +247,8 @@ def foresee(
         seen = stream[field, 0] > 0.0
         answer[0], answer[1], answer[2] = 0.0, 0.0, max(mean, LEAST_COUNT) if seen else 1.0
         return
-    series = plan.scaled.shape[0] + field
-    change, variance = lean(memory.own[slot, series], stream[series])
+    own, series = memory.own[slot], plan.scaled.shape[0] + field
+    change, variance = lean(own[series], stream[series], size(own[field], stream[field]))
     answer[0] = refer(plan, memory, slot, field, step, mean)
     answer[1] = answer[0] + change
     answer[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
@@ -305,7 +325,7 @@ def featurise(
             remember(plan, memory, slot, s, step, values[s, i])
 
         for s in range(series):
-            middle[s], variance = lean(own[s], stream[s])
+            middle[s], variance = lean(own[s], stream[s], size(own[s], stream[s]))
             spread[s] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
         for m in range(plan.operations.shape[0]):
             column, s, ago, missing = plan.operations[m]

@@ -23,27 +23,45 @@ class Statistics:
         self.keep = 1.0 if half_life is None else 0.5 ** (1.0 / half_life)
         self.values: list[float] = []
 
-    def moments(self) -> tuple[float, float, float]:
+    def moments(self) -> tuple[float, float, float, float]:
+        """Weight, mean, variance, mean square."""
         if not self.values:
-            return 0.0, 0.0, 0.0
+            return 0.0, 0.0, 0.0, 0.0
         values = np.array(self.values)
         weights = self.keep ** np.arange(len(values) - 1, -1, -1)
         mean = np.average(values, weights=weights)
-        return weights.sum(), mean, np.average((values - mean) ** 2, weights=weights)
+        variance = np.average((values - mean) ** 2, weights=weights)
+        square = np.average(values**2, weights=weights)
+        return weights.sum(), mean, variance if variance > 1e-15 * square else 0.0, square
 
 
-def mixture(own: Statistics, stream: Statistics) -> tuple[float, float]:
-    """Mean and variance of drawing from the key with probability W/(W + 20) and from the stream otherwise."""
-    (weight, m1, v1), (_, m0, v0) = own.moments(), stream.moments()
-    share = weight / (weight + 20.0)
-    mean = share * m1 + (1 - share) * m0
-    square = share * (v1 + m1**2) + (1 - share) * (v0 + m0**2)
-    return mean, square - mean**2
+Pair = tuple[Statistics, Statistics]
+"""Of the key and of the stream."""
+
+
+def size(own: Statistics, stream: Statistics) -> float:
+    """How large the key's values are beside the stream's: a quotient of mean squares, at most 1."""
+    square, whole = own.moments()[3], stream.moments()[3]
+    return min(square / whole, 1.0) if square > 0 else 1.0
+
+
+def leaning(pair: Pair, sized_by: Pair) -> tuple[float, float]:
+    """Mean and variance; the stream's, at the key's size, count as 20 more values.
+
+    Of the mean only if a deviation away: they count less the further away they are.
+    """
+    (weight, m1, v1, _), (_, m0, v0, _) = (statistics.moments() for statistics in pair)
+    m0, v0 = m0 * np.sqrt(size(*sized_by)), v0 * size(*sized_by)
+    variances = {v: count for v, count in ((v1, weight), (v0, 20.0)) if v > 0}
+    logarithms = np.log([*variances])
+    variance = float(np.exp(np.average(logarithms, weights=[*variances.values()]))) if variances else 0.0
+    distance = weight * (m1 - m0) ** 2
+    return (np.average([m1, m0], weights=[distance, 20 * variance]) if distance > 0 else m0), variance
 
 
 def scaled(value: float | None, own: Statistics, stream: Statistics) -> float:
-    mean, variance = mixture(own, stream)
-    if value is None or variance < 1e-15 * max(1.0, mean * mean):
+    mean, variance = leaning((own, stream), (own, stream))
+    if value is None or variance == 0:
         return 0.0
     return float(np.clip((value - mean) / np.sqrt(variance), -10, 10))
 
@@ -134,13 +152,13 @@ class Naive:
     def prediction(self, name: str, key: Key) -> tuple[float, float, float]:
         if self.target.kind == "classes":
             return 0.0, 0.0, 1.0
-        mean_of_labels, _ = mixture(*self.pair(name, key))
+        labels = self.pair(name, key)
+        mean_of_labels, _ = leaning(labels, labels)
         if self.target.kind == "count":
             return 0.0, 0.0, max(mean_of_labels, 0.01) if self.stream[name].values else 1.0
         reference = self.reference(name, key, mean_of_labels)
-        mean, variance = mixture(*self.pair(f"change of {name}", key))
-        scale = float(np.sqrt(variance)) if variance > 1e-15 * max(1.0, mean * mean) else 1.0
-        return reference, reference + mean, scale
+        mean, variance = leaning(self.pair(f"change of {name}", key), labels)
+        return reference, reference + mean, float(np.sqrt(variance)) if variance > 0 else 1.0
 
     def judge(
         self, labels: dict[str, float], key: Key, prediction: Prediction
@@ -170,7 +188,7 @@ class Naive:
         at = len(key.past) + self.target.horizon - self.target.season
         return key.labels[at].get(name, otherwise) if at >= 0 else otherwise
 
-    def pair(self, name: str, key: Key) -> tuple[Statistics, Statistics]:
+    def pair(self, name: str, key: Key) -> Pair:
         return (
             key.statistics.setdefault(name, Statistics(self.half_life)),
             self.stream.setdefault(name, Statistics(self.half_life)),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from river import preprocessing
 
 from streamrnn.features import Calendar, Category, Elapsed, Features, Lags, Number, Previous, Target
+from streamrnn.features.sequence import lean, learn, size
 from tests.features.naive import Naive
 from tests.features.streams import Event, Path, same_bits
 from tests.features.tasks import BINARY, FORECAST_LAST, REGRESSION, REGRESSION_LAST, each_task, stream
@@ -191,6 +192,63 @@ def test_extreme_numbers_leave_everything_finite():
     assert np.isfinite(inputs.target[3:]).all()
     assert np.isfinite([inputs.unit, inputs.location, inputs.scale]).all()
     assert all(np.isfinite(array).all() for array in path.features.state().values())
+
+
+# --- keys of different sizes --------------------------------------------------------------------------
+
+
+def sized(sizes: list[float], each: int) -> list[Event]:
+    """A key of every size, in turn: each walks from its size by steps of a hundredth of it."""
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.normal(0.0, 0.01, (each, len(sizes))), axis=0)
+    values = np.array(sizes) * (1.0 + walks)
+    return [
+        {"key": f"k{j}", "time": 0, "y": float(values[i, j])} for i in range(each) for j in range(len(sizes))
+    ]
+
+
+@pytest.mark.parametrize("sizes", [[1e10] * 4 + [1e2], [1e2] * 20 + [1e6], [1e-3, 1.0, 1e3, 1e6]])
+def test_each_key_is_scaled_by_its_own_size_from_its_first_events_on(sizes):
+    events = sized(sizes, 300)
+    target = Target(("y",), "number", 1, reference="last")
+    inputs = Path((Number("y"),), target, half_life=200.0).feed(events)
+    for j in range(len(sizes)):
+        x, y = inputs.x[j :: len(sizes), 0], inputs.target[j :: len(sizes), 0]
+        for begin, end in ((20, 100), (100, 300)):
+            assert 0.1 < np.std(x[begin:end]) < 3.0
+            assert np.abs(x[begin:end]).max() < 10.0
+            assert 0.3 < np.std(y[begin:end]) < 3.0
+
+
+def test_a_key_that_begins_with_zeros_is_measured_by_the_stream_until_it_has_a_size():
+    rng = np.random.default_rng(0)
+    events = [{"key": "other", "time": 0, "y": y} for y in rng.normal(0.0, 5.0, 100).tolist()]
+    late = [{"key": "late", "time": 0, "y": 0} for _ in range(5)]
+    scale = Path((), Target(("y",))).feed([*events, *late]).scale[-5:, 0]
+    np.testing.assert_allclose(scale, np.std([e["y"] for e in events]), rtol=0.03)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.booleans())
+def test_statistics_of_a_single_key_are_its_own_to_the_bit(values, fades):
+    own = np.zeros(3)
+    for value in values:
+        learn(own, value, 0.1 if fades else 0.0)
+    assert lean(own, own.copy(), size(own, own)) == (own[1], own[2])
+
+
+@settings(deadline=None)
+@given(st.floats(1.0, 1e4), st.floats(-1e9, 1e9), st.floats(1e-3, 1e3))
+def test_no_key_lies_far_from_its_leaning_mean(weight, mean, deviation):
+    """At most √(20/W)/2 deviations: inputs of a key unlike all others are not cut off at ±10."""
+    own, stream = np.array([weight, mean, deviation**2]), np.array([1e6, 3.0, 4.0])
+    middle, variance = lean(own, stream, size(own, stream))
+    assert abs(mean - middle) <= (1 + 1e-9) * np.sqrt(20 / weight) / 2 * np.sqrt(variance)
+
+
+def test_a_variance_of_which_nothing_is_left_in_the_stream_is_the_key_s_own():
+    own, stream = np.array([9.0, 0.0, 1e60]), np.array([9.0, 1e40, 1e-300])
+    assert lean(own, stream, size(own, stream))[1] == 1e60
 
 
 # --- worked by hand -----------------------------------------------------------------------------------

@@ -428,6 +428,36 @@ def _joined(metadata: ConsumerGroupMetadata) -> bool:
     return metadata.generation_id >= 0 and bool(metadata.member_id)
 
 
+def newest(options: Options, partition: TopicPartition, count: int, seconds: float, tick: Tick) -> list[Any]:
+    """The committed records among the last `count` offsets of a partition, read outside any group."""
+
+    def read() -> list[Any]:
+        deadline = time.monotonic() + seconds
+        consumer = KafkaConsumer(
+            **_common(options), isolation_level="read_committed", bootstrap_timeout_ms=int(seconds * 1000)
+        )
+        try:
+            consumer.assign([partition])
+            begin = consumer.beginning_offsets([partition], timeout_ms=seconds * 1000)[partition]
+            end = consumer.end_offsets([partition], timeout_ms=seconds * 1000)[partition]
+            consumer.seek(partition, max(begin, end - count))
+            found: list[Any] = []
+            while consumer.position(partition) < end:
+                if time.monotonic() > deadline:
+                    raise kafka_errors.KafkaTimeoutError(f"no records up to offset {end}")
+                found += consumer.poll(timeout_ms=SLICE_SECONDS * 1000).get(partition, [])
+            return found
+        finally:
+            consumer.close()
+
+    try:
+        return ticking(read, tick)
+    except KafkaError as error:
+        raise TransportError(
+            f"{partition.topic}-{partition.partition} cannot be read: {_said(error)}"
+        ) from error
+
+
 # --- producing --------------------------------------------------------------------------------------
 
 

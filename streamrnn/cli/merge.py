@@ -18,10 +18,11 @@ from streamrnn.cli.options import (
 def merge(
     config: ConfigFile,
     overrides: Set = None,
-    accept_loss: Annotated[
+    accept_inexact: Annotated[
         bool,
         typer.Option(
-            "--accept-loss", help="Go on although a topic no longer holds records that were never copied."
+            "--accept-inexact",
+            help="Go on although records are gone that were never copied, or may be copied again.",
         ),
     ] = False,
     idle_exit: IdleExit = None,
@@ -33,7 +34,7 @@ def merge(
     For labels on a topic of their own: `run` learns from one log, and this writes it. Runs beside `run`, with
     the same file, until SIGTERM or Ctrl-C; start as many as there are workers, each with a slot of its own.
 
-    Exit codes: 0 in order, 2 configuration, 4 records are gone that were never copied,
+    Exit codes: 0 in order, 2 configuration, 4 records would be lost or copied twice,
     5 the broker refuses, 6 a client call never came back, 70 a fault of streamrnn.
     """
     from streamrnn.cli.logs import set_up_logs
@@ -44,4 +45,4 @@ def merge(
 
     from streamrnn import service
 
-    service.merge(settings, accept_loss=accept_loss, idle_exit=idle_seconds)
+    service.merge(settings, accept_inexact=accept_inexact, idle_exit=idle_seconds)

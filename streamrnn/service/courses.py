@@ -151,28 +151,28 @@ class Courses:
         return batch
 
     def restated(self) -> Confluence:
-        """Positions beyond control records alone: a group that has copied everything is at the end."""
+        """Positions that moved although nothing was copied: over control records, or by an accepted loss."""
         batch = Confluence()
         self._add_positions(batch, [course for course in self if course.flows])
         return batch
 
     def confirm(self, batch: Confluence, done: Collection[Partition]) -> list[Course]:
-        """`done` of the batch is durable; what is returned has to start again from what is committed."""
-        dropped = []
+        """`done` of the batch is durable; what is returned has to start again from what is committed.
+
+        That is all of a number: whoever moved one of its positions moved the others, too.
+        """
+        broken = {at.number for at in batch.ends if at not in done}
         for partition, end in batch.ends.items():
             course = self._held.get(partition)
-            if course is None or not course.flows:
-                continue  # it left meanwhile; whoever holds it next asks for its position
-            if partition not in done:
-                dropped.append(course)
-                continue
-            self.copied[partition.topic] += course.taken
-            course.committed, course.taken = end, 0
-        return dropped
+            # One that came again while the batch was under way asks for its position.
+            if course is not None and course.flows and partition.number not in broken:
+                self.copied[partition.topic] += course.taken
+                course.committed, course.taken = end, 0
+        return [course for course in self if course.flows and course.partition.number in broken]
 
     def _add_positions(self, batch: Confluence, courses: Iterable[Course]) -> None:
         for course in courses:
-            if course.committed is None or course.next > course.committed.offset:
+            if course.end() != course.committed:
                 batch.add(course.partition, course.committed, course.end())
 
     def _whole(self) -> list[list[Course]]:

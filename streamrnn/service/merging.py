@@ -14,8 +14,8 @@ from typing import Protocol
 
 from streamrnn.config import Config
 from streamrnn.config import models as m
-from streamrnn.errors import ConfigError, RecoveryError, TransportError
-from streamrnn.kafka_client import LARGEST, Options, probe, require_topics
+from streamrnn.errors import ConfigError, Fenced, RecoveryError, TransportError
+from streamrnn.kafka_client import LARGEST, Options, native, newest, probe, require_topics
 from streamrnn.service.courses import Confluence, Course, Courses
 from streamrnn.service.delivery import ANSWER_SECONDS, RETRY_SECONDS, Delivery, Verdict
 from streamrnn.service.membership import OUTSIDE, Membership
@@ -34,6 +34,8 @@ POLL_SECONDS = 0.5
 REPORT_SECONDS = 60.0
 RESTATE_SECONDS = 5.0
 """How often positions beyond control records are committed."""
+LOOK_BACK = 10_000
+"""Offsets of the target in which copies are looked for where there is no committed position."""
 LARGEST_COPY = 64 * LARGEST
 """The broker decides what is too large for the topic."""
 
@@ -49,7 +51,7 @@ class Tributaries(Source, Protocol):
 def merge(
     config: Config,
     *,
-    accept_loss: bool = False,
+    accept_inexact: bool = False,
     idle_exit: float | None = None,
     stopping: Stopping | None = None,
 ) -> None:
@@ -93,7 +95,8 @@ def merge(
             pulse=pulse,
             stopping=stopping,
             limit=config.batch,
-            accept_loss=accept_loss,
+            last_copy=lambda partition: _last_copy(options, source.topic, partition, pulse.beat),
+            accept_inexact=accept_inexact,
             idle_exit=idle_exit,
         ).run()
 
@@ -124,6 +127,17 @@ def _same_partitions(options: Options, source: m.KafkaSource, tick: Callable[[],
     return counts[source.topic]
 
 
+def _last_copy(options: Options, target: str, partition: Partition, tick: Callable[[], None]) -> int | None:
+    """The offset of the last record of `partition` among the newest of the partition it is copied into."""
+    into = native(Partition(target, partition.number))
+    found = None
+    for record in newest(options, into, LOOK_BACK, ANSWER_SECONDS, tick):
+        headers = dict(record.headers)
+        if headers.get("origin_topic") == partition.topic.encode():
+            found = int(headers.get("origin_offset", b"0"))
+    return found
+
+
 class Merge:
     """The copier's loop. One thread, one per process."""
 
@@ -136,11 +150,15 @@ class Merge:
         *,
         pulse: Pulse,
         stopping: Stopping,
+        last_copy: Callable[[Partition], int | None],
         limit: int = 500,
-        accept_loss: bool = False,
+        accept_inexact: bool = False,
         idle_exit: float | None = None,
     ) -> None:
-        """`partitions`: how many every topic has; `limit`: most records of a poll, and of a transaction."""
+        """`partitions`: how many every topic has; `limit`: most records of a poll, and of a transaction.
+
+        `last_copy(partition)`: the offset of a record that was copied lately, if there is one.
+        """
         self.source = source
         self.sink = sink
         self._courses = courses
@@ -148,7 +166,8 @@ class Merge:
         self._pulse = pulse
         self._stopping = stopping
         self._limit = limit
-        self._accept_loss = accept_loss
+        self._last_copy = last_copy
+        self._accept_inexact = accept_inexact
         self._idle_exit = idle_exit
         self._membership = Membership(source)
         self._delivery = Delivery(source, sink, self._attend, pulse, stopping, self)
@@ -207,46 +226,61 @@ class Merge:
         for course in self._courses:
             if not course.flows and time.monotonic() >= course.ask_after:
                 try:
-                    with self._pulse.calling("committed"):
-                        commit = self.source.committed(course.partition, ANSWER_SECONDS)
-                    with self._pulse.calling("bounds"):
-                        bounds = self.source.bounds(course.partition, ANSWER_SECONDS)
+                    self._begin(course)
+                except Fenced:
+                    raise
                 except TransportError as error:
                     self._complain(f"the broker does not tell a position: {error}")
                     course.ask_after = time.monotonic() + RETRY_SECONDS
-                else:
-                    self._begin(course, commit, bounds)
 
-    def _begin(self, course: Course, commit: Commit | None, bounds: Bounds) -> None:
+    def _begin(self, course: Course) -> None:
         partition = course.partition
         if partition.number >= self._partitions:
-            raise TransportError(
+            raise RecoveryError(
                 f"{partition}: every topic had {self._partitions} partitions at the start; give all of them "
                 "the same number again, and start again"
             )
+        with self._pulse.calling("committed"):
+            course.committed = self.source.committed(partition, ANSWER_SECONDS)
+        with self._pulse.calling("bounds"):
+            bounds = self.source.bounds(partition, ANSWER_SECONDS)
         course.topic_id = self.source.topic_id(partition)
-        course.read = self._first(course, commit, bounds)
-        course.committed, course.flows = commit, True
+        course.read = self._first(course, bounds)
+        course.flows = True
         self.source.seek(partition, course.read)
         self.source.resume([partition])
 
-    def _first(self, course: Course, commit: Commit | None, bounds: Bounds) -> int:
-        """The offset to begin with. Raises RecoveryError if records are gone that were never copied."""
-        partition = course.partition
-        if commit is None:
-            gone = "; retention has removed what was before" if bounds.begin else ""
-            log.info("%s begins at its first offset, %d%s", partition, bounds.begin, gone)
+    def _first(self, course: Course, bounds: Bounds) -> int:
+        """The offset to begin with. Raises RecoveryError if a record would be lost, or copied twice."""
+        partition, commit = course.partition, course.committed
+        if fault := self._fault(course, bounds):
+            if not self._accept_inexact:
+                raise RecoveryError(
+                    f"{partition}: {fault}. --accept-inexact goes on at the first record, {bounds.begin}"
+                )
+            log.warning(
+                "%s: %s; accepted, it goes on at the first record, %d", partition, fault, bounds.begin
+            )
             return bounds.begin
-        loss = _loss(commit, course.topic_id, bounds)
-        if not loss:
+        if commit is not None:
             log.info("%s goes on at offset %d", partition, commit.offset)
             return commit.offset
-        if not self._accept_loss:
-            raise RecoveryError(
-                f"{partition}: {loss}. --accept-loss goes on with what is there, from offset {bounds.begin}"
-            )
-        log.warning("%s: %s; accepted, it goes on at offset %d", partition, loss, bounds.begin)
+        gone = "; retention has removed what was before" if bounds.begin else ""
+        log.info("%s begins at its first record, %d%s", partition, bounds.begin, gone)
         return bounds.begin
+
+    def _fault(self, course: Course, bounds: Bounds) -> str:
+        """Why it cannot be gone on exactly; empty if it can."""
+        if course.committed is not None:
+            return _loss(course.committed, course.topic_id, bounds)
+        with self._pulse.calling("last_copy"):
+            copied = self._last_copy(course.partition)
+        if copied is None:
+            return ""
+        return (
+            f"its records were copied up to offset {copied} at least, but the group has no committed "
+            "position (expired, another group, or the topic was made anew): they would be copied again"
+        )
 
     def _learn_ends(self) -> None:
         """Where the logs end now, as far as the order depends on it."""

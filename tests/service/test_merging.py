@@ -1,8 +1,10 @@
 """Topics that flow together: in order, every record once, whatever crashes, over a broker in memory."""
 
+import contextlib
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,13 +12,14 @@ import pytest
 from streamrnn.errors import Fenced, RecoveryError, TransportError
 from streamrnn.service import delivery
 from streamrnn.service import merging as module
-from streamrnn.service.courses import Courses
+from streamrnn.service.courses import Confluence, Courses
 from streamrnn.service.merging import Merge
 from streamrnn.service.signals import Stopping
 from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.memory import MemorySink
+from streamrnn.sources.base import Changes
 from streamrnn.sources.memory import MemoryLog, MemorySource
-from streamrnn.types import Partition, Record
+from streamrnn.types import Commit, Partition, Record
 
 from .world import Calls, Crash
 
@@ -60,11 +63,17 @@ class Rivers:
             self.partitions,
             pulse=Pulse(),
             stopping=Stopping(),
+            last_copy=self.last_copy,
             **({"limit": 4} | more),
         )
 
-    def copied(self, number: int = 0) -> list[str]:
-        return [(item.record.value or b"").decode() for item in self.log.read(Partition(ALL, number))]
+    def last_copy(self, partition: Partition) -> int | None:
+        copies = [dict(item.headers) for item in self.log.read(Partition(ALL, partition.number))]
+        found = [copy for copy in copies if copy["origin_topic"] == partition.topic.encode()]
+        return int(found[-1]["origin_offset"]) if found else None
+
+    def copied(self) -> list[str]:
+        return [(item.record.value or b"").decode() for item in self.log.read(Partition(ALL, 0))]
 
     def assert_copied_in_order(self) -> None:
         """By time, events first; where from stands in the headers; the group is at the end."""
@@ -115,21 +124,244 @@ def test_records_flow_together_oldest_first(limit: int) -> None:
     rivers.assert_copied_in_order()
 
 
-def _crashed(at: int, after: bool, limit: int = 4) -> Rivers | None:
-    rivers = _rivers()
-    try:
-        rivers.worker(calls=Calls(at, after), limit=limit).run()
-    except Crash:
-        return rivers
-    return None
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_call_changes_nothing(after: bool) -> None:
     for at in itertools.count():
-        rivers = _crashed(at, after)
-        if rivers is None:
+        rivers = _rivers()
+        try:
+            rivers.worker(calls=Calls(at, after)).run()
+        except Crash:
+            rivers.worker().run()
+            rivers.assert_copied_in_order()
+        else:
             break
+    assert at > 60, "it makes many calls"
+
+
+def test_crashes_upon_crashes_change_nothing() -> None:
+    chance = random.Random(7)
+    for _ in range(100):
+        rivers = _rivers()
+        for _ in range(chance.randrange(1, 6)):
+            calls = Calls(chance.randrange(60), chance.random() < 0.5)
+            with contextlib.suppress(Crash):
+                rivers.worker(calls=calls, limit=chance.randrange(1, 9)).run()
         rivers.worker().run()
         rivers.assert_copied_in_order()
-    assert at > 60
+
+
+@pytest.mark.parametrize("happened", ["never", "at_once", "late"])
+def test_an_answer_that_was_lost_is_found_in_the_committed_position(happened: str) -> None:
+    for at in range(1, 20):
+        rivers = _rivers()
+        merge = rivers.worker()
+        _before_publish(merge, at, partial(merge.sink.fail, happened))  # type: ignore[attr-defined]
+        merge.run()
+        rivers.assert_copied_in_order()
+
+
+def _before_publish(merge: Merge, at: int, act: Callable[[], None]) -> None:
+    """Something happens just before the publish number `at`, counted from 1."""
+    publish, numbers = merge.sink.publish, itertools.count(1)
+
+    def wrapped(*args: Any) -> None:
+        if next(numbers) == at:
+            act()
+        publish(*args)
+
+    merge.sink.publish = wrapped  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("move", ["revoke", "lose"])
+def test_numbers_that_move_are_gone_on_with_by_another_worker(move: str) -> None:
+    for at in range(1, 9):
+        rivers = _rivers()
+        first = rivers.worker(slot="a")
+
+        def leave(worker: Merge = first) -> None:
+            getattr(worker.source, move)([1])
+
+        _before_publish(first, at, leave)
+        first.run()
+        rivers.worker(slot="b", assigned=[1]).run()
+        rivers.assert_copied_in_order()
+
+
+def test_a_position_that_somebody_else_moved_is_gone_on_from() -> None:
+    for at in range(1, 6):
+        rivers = Rivers()
+        rivers.append(EVENTS, range(0, 30, 2))
+        rivers.append(LABELS, range(1, 31, 2))
+        rivers.log.finish()
+        merge, other = rivers.worker(slot="a"), rivers.worker(slot="b")
+
+        def move(merge: Merge = merge, other: Merge = other) -> None:
+            other._limit = 3
+            _before_publish(other, 3, other._stopping.ask)
+            other.run()
+            merge.sink.fail("never")  # type: ignore[attr-defined]
+
+        _before_publish(merge, at, move)
+        merge.run()
+        rivers.assert_copied_in_order()
+
+
+def test_a_number_of_which_a_part_was_moved_is_sent_again_whole_or_not_at_all() -> None:
+    batch, parts = Confluence(), [Partition(topic, number) for number in (0, 1) for topic in (EVENTS, LABELS)]
+    for part in parts:
+        batch.add(part, None, Commit(1))
+        batch.outputs[Partition(ALL, part.number)] = []
+    again = batch.only(set(parts) - {Partition(LABELS, 0)})
+    assert set(again.ends) == set(again.starts) == {Partition(EVENTS, 1), Partition(LABELS, 1)}
+    assert set(again.outputs) == {Partition(ALL, 1)}
+
+
+def test_nothing_of_a_worker_that_was_replaced_is_visible() -> None:
+    """Another copies everything just before this one publishes; this one goes on from the position."""
+    rivers = _rivers()
+    zombie, successor = rivers.worker(slot="a"), rivers.worker(slot="b")
+
+    def replace() -> None:
+        successor.run()
+        zombie.source.lose([0, 1])  # type: ignore[attr-defined]
+        zombie.source.assign([0, 1])  # type: ignore[attr-defined]
+
+    _before_publish(zombie, 2, replace)
+    zombie.run()
+    rivers.assert_copied_in_order()
+
+
+def test_a_label_waits_for_an_event_that_was_there_before_it() -> None:
+    """Polls bring the label first, again and again; the event's log says that it is not at its end."""
+    rivers = Rivers()
+    rivers.append(EVENTS, [1])
+    merge = rivers.worker()
+    ends = merge.source.stable_ends
+
+    def away_once(*args: Any) -> Any:
+        merge.source.stable_ends = ends  # type: ignore[method-assign]
+        raise TransportError("the broker does not answer")
+
+    read, late = merge.source._read, itertools.count(1)  # type: ignore[attr-defined]
+
+    def labels_first(partition: Partition, limit: int) -> list[Record]:
+        if partition.topic == EVENTS and rivers.copied():
+            turn = next(late)
+            if turn == 1:
+                rivers.append(EVENTS, [3])
+                rivers.append(LABELS, [4])
+                rivers.log.finish()
+                merge.source.stable_ends = away_once  # type: ignore[method-assign]
+            if turn < 5:
+                return []
+        return list(read(partition, limit))
+
+    merge.source._read = labels_first  # type: ignore[attr-defined]
+    merge.run()
+    assert rivers.copied() == ["events@1", "events@3", "labels@4"]
+
+
+def test_nothing_is_taken_from_a_number_that_is_here_in_part() -> None:
+    courses = Courses((EVENTS, LABELS), ALL)
+    event, label = Partition(EVENTS, 0), Partition(LABELS, 0)
+    courses.follow(Changes(assigned=(event,)))
+    for course in courses:
+        course.flows = True
+    courses.receive({event: [Record(0, b"k", b"v", 1)]})
+    assert not courses.take(10)
+    assert not courses.idle
+    courses.follow(Changes(assigned=(label,)))
+    assert not courses.take(10)
+
+
+def test_no_more_is_read_of_a_partition_than_a_batch_holds_while_another_is_behind() -> None:
+    rivers = Rivers()
+    rivers.append(EVENTS, range(200))
+    rivers.append(LABELS, range(1000, 1200))
+    rivers.log.finish()
+    merge = rivers.worker(limit=10)
+    most = 0
+    publish = merge.sink.publish
+
+    def wrapped(*args: Any) -> None:
+        nonlocal most
+        most = max(most, *(len(course.waiting) for course in merge._courses))
+        publish(*args)
+
+    merge.sink.publish = wrapped  # type: ignore[method-assign]
+    merge.run()
+    rivers.assert_copied_in_order()
+    assert most < 20
+
+
+# --- where it begins ----------------------------------------------------------------------------------
+
+
+def test_what_retention_took_before_the_first_start_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    rivers = _rivers()
+    rivers.log.trim(Partition(EVENTS, 0), 6)
+    with caplog.at_level("INFO"):
+        rivers.worker().run()
+    assert "events-0 begins at its first record, 6; retention has removed what was before" in caplog.messages
+    assert "labels-0 begins at its first record, 0" in caplog.messages
+    rivers.assert_copied_in_order()
+
+
+def _half_copied() -> Rivers:
+    rivers = _rivers()
+    with pytest.raises(Crash):
+        rivers.worker(calls=Calls(crash_at=40)).run()
+    assert rivers.copied()
+    return rivers
+
+
+def _trim(rivers: Rivers) -> None:
+    rivers.log.trim(Partition(LABELS, 0), 15)
+
+
+def _make_anew(rivers: Rivers) -> None:
+    commits = rivers.log._commits.copy()
+    rivers.log.recreate(LABELS, 2)
+    rivers.log._commits = commits
+
+
+def _forget(rivers: Rivers) -> None:
+    rivers.log._commits.clear()
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (_trim, "labels-0: the log begins at 15, after the position"),
+        (_make_anew, "the topic was made anew: its id is 2, but the committed position is one in 1"),
+        (_forget, "its records were copied up to offset"),
+    ],
+)
+def test_what_would_be_lost_or_copied_twice_stops_it_until_it_is_accepted(
+    happens: Callable[[Rivers], None], said: str
+) -> None:
+    rivers = _half_copied()
+    before = rivers.copied()
+    happens(rivers)
+    with pytest.raises(RecoveryError, match=f"{said}.*--accept-inexact"):
+        rivers.worker().run()
+    assert rivers.copied() == before
+    rivers.worker(accept_inexact=True).run()
+    assert len(rivers.copied()) > len(before)
+    rivers.worker().run()
+
+
+def test_a_topic_that_grows_stops_it() -> None:
+    rivers = Rivers(partitions=1)
+    rivers.log.create(EVENTS, 2)
+    rivers.log.create(LABELS, 2)
+    with pytest.raises(RecoveryError, match="events-1: every topic had 1 partitions at the start"):
+        rivers.worker(assigned=[0, 1]).run()
+
+
+def test_a_slot_that_another_process_took_ends_it() -> None:
+    rivers = _rivers()
+    merge = rivers.worker()
+    _before_publish(merge, 2, lambda: rivers.log.take_over(f"{GROUP}-slot") and None)
+    with pytest.raises(Fenced):
+        merge.run()

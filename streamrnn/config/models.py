@@ -69,6 +69,8 @@ class Mix(Part):
 
     enabled: bool = True
     """False publishes the first network alone."""
+    baselines: bool = True
+    """False mixes the networks alone; the naive rules are still scored beside them."""
 
 
 class Keep(Part):

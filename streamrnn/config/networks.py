@@ -42,8 +42,8 @@ Window = Annotated[
 class LearningRate(Part):
     """Linear warm-up, then a shape over the labelled events."""
 
-    rate: Share = 3e-4
-    """After warm-up and before decay."""
+    rate: Share = 1e-3
+    """After warm-up and before it falls; a forecast h ahead learns at 1/sqrt(h) of it: its errors overlap."""
     warmup: CountOrZero = 100
     """Labelled events over which the rate rises linearly from 0."""
     shape: Literal["constant", "inverse_sqrt", "cosine"] = "constant"
@@ -172,13 +172,13 @@ class Learning(Part):
             _plain_optimiser,
             json_schema_input_type=Literal["sgd", "rmsprop", "adam", "adamw"] | Optimiser,
         ),
-    ] = AdamChoice()
-    """A name, or a name with its settings; `optimizer` is understood too."""
+    ] = AdamChoice(adam=Adam(beta_1=0.0))
+    """A name, or a name with its settings; momentum goes on in directions that the stream has left."""
     learning_rate: Annotated[
         LearningRate, BeforeValidator(_plain_rate, json_schema_input_type=float | LearningRate)
     ] = LearningRate()
     """A plain number is its `rate`."""
-    clip: Positive = 1.0
+    clip: Positive = 10.0
     """Greatest norm of a gradient."""
     dtype: Literal["float32", "float64"] = "float32"
     """float64 is slower and there for checking."""
@@ -209,7 +209,7 @@ class Network(Learning):
 
     cell: Literal["elman", "gru", "lstm"] = "gru"
     """The recurrent cell."""
-    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
+    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
     """Units of a layer, hence floats of state per key and layer (twice as many for lstm)."""
     layers: Annotated[int, Field(ge=1, le=8, strict=True)] = 1
     """Recurrent layers, each reading the one below."""
@@ -235,7 +235,7 @@ class LeastSquaresSettings(Part):
 
     forgetting: Annotated[float, Field(gt=0.5, le=1, strict=True)] = 0.998
     """Weight of an event that one later has left; 0.998 remembers some 500."""
-    ridge: Positive = 10.0
+    ridge: Positive = 100.0
     """How strongly coefficients are held at 0 in the beginning."""
 
 

@@ -139,7 +139,7 @@ class Multiclass(Part):
     """The field that holds the label."""
     classes: tuple[str | int | bool, ...] = ()
     """All classes, if they are known; none: they are taken up as they appear."""
-    bound: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
+    bound: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
     """Most classes that are taken up; labels beyond are counted, and nothing is learned from them."""
     delayed: Delayed | None = None
     """The label comes in a later record; none: it stands in the event."""

@@ -155,7 +155,7 @@ def _learning(part: m.Learning, config: m.Config, inputs: int) -> dict[str, Any]
         "stride": part.stride,
         "optimiser": optimiser,
         "settings": settings,
-        "schedule": Schedule(**part.learning_rate.model_dump()),
+        "schedule": schedule(part.learning_rate, goal.horizon),
         "boost": boost(config.on_drift),
         "clip": part.clip,
         "dtype": part.dtype,
@@ -179,6 +179,12 @@ def loss(task: m.AnyTask) -> tuple[str, tuple[float, ...]]:
             return "logistic", ()
         case m.Multiclass() | m.NextToken():
             return "softmax", ()
+
+
+def schedule(part: m.LearningRate, horizon: int) -> Schedule:
+    """Errors of forecasts h ahead overlap: √h of them say what one says, as the mix's rate assumes too."""
+    settings = part.model_dump()
+    return Schedule(**settings | {"rate": part.rate / max(horizon, 1) ** 0.5})
 
 
 def window(part: int | m.GrowingWindow, season: int | None) -> Window:
@@ -205,6 +211,7 @@ def mixtures(config: m.Config) -> Mixtures:
         horizon=goal.horizon,
         season=goal.season,
         enabled=config.mix.enabled,
+        baselines=config.mix.baselines,
         classes=goal.class_count,
     )
 

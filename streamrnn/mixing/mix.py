@@ -85,10 +85,14 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
     An answer is A numbers wide: 1, or C probabilities of classes.
     """
 
-    def __init__(self, *, networks: int, members: int, classes: int, horizon: int, enabled: bool) -> None:
-        """`classes`: C, or 0 for numbers; `horizon`: events that the errors of numbers overlap."""
-        if not enabled and networks == 0:
+    def __init__(
+        self, *, networks: int, members: int, mixed: int, classes: int, horizon: int, enabled: bool
+    ) -> None:
+        """The first `mixed` members can have a weight. `classes`: C, or 0 for numbers; `horizon`: events that
+        the errors of numbers overlap."""
+        if networks == 0 and (not enabled or mixed == 0):
             raise ValueError("without a mix there must be a network to publish")
+        self._mixed = mixed
         self._classes = classes > 0
         self.rate = RATE / max(horizon, 1) ** 0.5
         """η of numbers."""
@@ -104,7 +108,7 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
             },
         )
         waiting = Table(MixWaiting, {"answers": (np.float64, (1 + members, classes or 1))})
-        start = np.full(members, 1 / members) if enabled else np.eye(members)[0]
+        start = np.where(np.arange(members) < mixed, 1 / mixed, 0.0) if enabled else np.eye(members)[0]
         super().__init__(keys, waiting, MixStream(start, np.zeros(1), np.zeros(networks, np.int64)))
 
     def weights(self, slot: int) -> Floats:
@@ -140,6 +144,7 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
             self.rate,
             self._classes,
             self._enabled,
+            self._mixed,
         )
 
 
@@ -162,6 +167,7 @@ def _answer(
     rate: float,
     classes: bool,
     enabled: bool,
+    mixed: int,
 ) -> None:
     for i in range(len(slots)):
         k = slots[i]
@@ -174,7 +180,7 @@ def _answer(
         losses[i, :] = np.nan
         if judge[i] >= 0 and not np.isnan(label[i]):
             judged[i, :, :] = waiting.answers[judge[i]]
-            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled)
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled, mixed)
         if moves[i]:
             _replace(answers[i], stream.replaced, classes)
             _mix(key.weights[k], answers[i])
@@ -186,7 +192,7 @@ def _answer(
             weights[i, :] = np.nan
         if back[i] == 0 and not np.isnan(label[i]):
             judged[i, :, :] = answers[i]
-            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled)
+            _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled, mixed)
 
 
 @njit(cache=True, error_model="numpy")
@@ -228,6 +234,7 @@ def _judge(
     rate: float,
     classes: bool,
     enabled: bool,
+    mixed: int,
 ) -> None:
     """The losses of the judged answers; then the weights learn from them."""
     if classes:
@@ -242,7 +249,7 @@ def _judge(
         _learn(y, key.spread[k], judged, losses, key.weights[k], rate, classes)
         _remember(key.weights[k], stream.usual, stream.service, 0)
         _remember(key.weights[k], key.usual[k], key.service, k)
-        _share(key.weights[k], key.usual[k])
+        _share(key.weights[k], key.usual[k], mixed)
 
 
 @njit(cache=True, error_model="numpy")
@@ -276,8 +283,8 @@ def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _share(weights: Floats, usual: Floats) -> None:
+def _share(weights: Floats, usual: Floats, mixed: int) -> None:
     """Equation (3)."""
-    even = 1.0 / len(weights)
-    for m in range(len(weights)):
+    even = 1.0 / mixed
+    for m in range(mixed):
         weights[m] += SHARE * (usual[m] + FLOOR * (even - usual[m]) - weights[m])

@@ -41,7 +41,8 @@ class Mixture:
     """Predicts for each event from its networks' predictions and naive rules, and keeps score.
 
     Numbers are in the user's units, classes and tokens are probabilities. `members` names the networks,
-    then the baselines. `enabled=False` publishes the first network alone; every member is still scored.
+    then the baselines. `enabled=False` publishes the first network alone, `baselines=False` mixes only the
+    networks; every member is still scored.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Mixture:
         horizon: int = 0,
         season: int | None = None,
         enabled: bool = True,
+        baselines: bool = True,
         classes: int = 0,
     ) -> None:
         """`classes`: C, the size of the vocabulary for tokens, 0 for numbers.
@@ -73,9 +75,11 @@ class Mixture:
         self.members = [*networks, *self.baselines]
         if clash := {name for name in ("mix", *self.members) if self.members.count(name) > (name != "mix")}:
             raise ConfigError(f"networks: the name {min(clash)} is taken; choose another")
+        self._mixed = len(self.members if baselines else networks)
         self._mix = Mix(
             networks=len(networks),
             members=len(self.members),
+            mixed=self._mixed,
             classes=classes,
             horizon=horizon,
             enabled=enabled,
@@ -88,7 +92,7 @@ class Mixture:
         }
         self._correction: Correction | None = None
         if kind == "number" and enabled:
-            self._correction = Correction(members=len(self.members), rate=self._mix.rate)
+            self._correction = Correction(members=self._mixed, rate=self._mix.rate)
             self._parts["correction"] = self._correction
 
     @property
@@ -125,7 +129,8 @@ class Mixture:
         self._baselines.predict(steps, label, said, 1 + self._networks)
         self._mix.answer(steps, label, said, judged, losses, weights)
         if self._correction is not None:
-            self._correction.correct(steps, label, said, judged, losses)
+            part = slice(1 + self._mixed)
+            self._correction.correct(steps, label, said[:, part], judged[:, part], losses[:, part])
         self._scores.learn(steps, label, judged, losses)
         published, members, of_label = said[:, 0], said[:, 1:], judged[:, 0]
         if self._is_number:

@@ -41,7 +41,7 @@ def test_what_only_moves_data_does_not_show(override: str) -> None:
 
 def test_spelling_out_a_default_changes_nothing() -> None:
     assert (
-        form("networks.0.learning_rate=3e-4", "scaling.half_life=20000", "networks.0.optimizer=adam")
+        form("networks.0.learning_rate=1e-3", "scaling.half_life=20000", "networks.0.clip=10")
         == form()
     )
 

@@ -43,7 +43,7 @@ def test_the_documented_shape_is_read_whole() -> None:
     assert config.task == Forecast(forecast="count", horizon=1, season=168)
     assert [network.name for network in config.networks] == ["one-step", "growing"]
     assert config.networks[1].window == GrowingWindow(grow=(1, 16), by="plateau")
-    assert config.networks[0].learning_rate.rate == 3e-4
+    assert config.networks[0].learning_rate.rate == 1e-3
     assert config.snapshots.every == 30.0
     assert kafka(config).kafka.group == "melbourne"
 

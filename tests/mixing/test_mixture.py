@@ -376,3 +376,18 @@ def test_the_confusion_of_each_column_adds_up_to_its_accuracy():
     assert mixture("regression").confusion() == {}
     assert mixture("tokens").confusion() == {}
     assert Mixture(kind="classes", classes=65, networks=[]).confusion() == {}
+
+
+def test_without_baselines_the_networks_alone_are_mixed_and_all_are_scored() -> None:
+    """The published number lies between the networks', however good a rule is."""
+    random = np.random.default_rng(0)
+    label = np.arange(300.0)  # `last` is off by 1, the networks by 10 and 20
+    steps = one_key(label)
+    mixture = Mixture(kind="number", networks=["a", "b"], baselines=False)
+    mixture.reserve(1, 0)
+    networks = label[:, None] + np.array([10.0, 20.0]) + random.normal(size=(300, 2))
+    scored = mixture.score(steps, label, networks)
+    assert (scored.weights[:, 2:] == 0).all()
+    np.testing.assert_allclose(scored.weights[:, :2].sum(axis=1), 1.0, rtol=1e-12)
+    assert mixture.quality()["last"]["mae"] < 1.01
+    assert scored.weights[-1, 0] > 0.9

@@ -184,6 +184,14 @@ def test_a_number_that_is_not_finite_changes_nothing(name, value):
         assert net.state()[part].tobytes() == twin.state()[part].tobytes()
 
 
+def test_an_input_too_large_to_be_squared_changes_nothing_even_where_nothing_was_learned():
+    events = stream(1, labelled=1.0)
+    net = model()
+    net.advance(*events._replace(x=np.full((1, INPUTS), 1e308)))
+    assert (net.updates, net.skipped) == (0, 1)
+    assert same(net.parameters(), model().parameters())
+
+
 def test_an_outlier_pulls_no_more_than_an_error_of_the_clip():
     events = inline(np.ones((1, INPUTS)), np.array([[1.0]]))
     moved = []

@@ -10,12 +10,13 @@ from river import base
 from streamrnn.core import Schedule, Window
 from streamrnn.core.cells import CELLS
 from streamrnn.core.head import ACTIVATIONS
-from streamrnn.core.optimisers import OPTIMISERS
 from streamrnn.features import Spec, Target
 from streamrnn.river.stream import Stream
 
 WARMUP = 100
 """Labels over which the learning rate rises from 0."""
+_MOMENTUM = {"adam": "beta_1", "adamw": "beta_1", "rmsprop": "momentum", "sgd": "momentum"}
+"""What each optimiser calls it."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -36,11 +37,15 @@ class Recurrent(base.Estimator):
     """Steps back that a gradient reaches: k of BPTT(k; 1)."""
     optimiser: str = "adam"
     """adam, adamw, rmsprop or sgd."""
+    momentum: float = 0.0
+    """How much of the gradients before goes on; for adam and adamw their beta_1."""
     learning_rate: float = 5e-3
     """After the first 100 labels, over which it rises from 0."""
-    clip: float = 1.0
+    clip: float = 10.0
     """Greatest norm of a gradient."""
-    half_life: float | None = None
+    dtype: str = "float32"
+    """float32, or float64, which is slower and there for checking."""
+    half_life: float | None = 20_000.0
     """Events after which a value counts half in the scaling; None: all count the same for ever."""
     key: Hashable | None = None
     """The feature that names an event's stream; each has a state of its own. None: there is one stream."""
@@ -72,8 +77,10 @@ class Recurrent(base.Estimator):
                 "loss": self._loss(),
                 "window": Window.fixed(self.window),
                 "optimiser": self.optimiser,
+                "settings": {_MOMENTUM[self.optimiser]: self.momentum},
                 "schedule": Schedule(self.learning_rate, WARMUP),
                 "clip": self.clip,
+                "dtype": self.dtype,
                 "seed": seed,
             },
         )
@@ -86,14 +93,17 @@ class Recurrent(base.Estimator):
         raise NotImplementedError
 
     def _refuse_nonsense(self) -> None:
-        for name, family in (("cell", CELLS), ("optimiser", OPTIMISERS), ("activation", ACTIVATIONS)):
+        for name, family in (("cell", CELLS), ("optimiser", _MOMENTUM), ("activation", ACTIVATIONS)):
             one_of(name, getattr(self, name), family)
+        one_of("dtype", self.dtype, ("float32", "float64"))
         for name, value in self._get_params().items():
             if value == ():
                 raise ValueError(f"{name}: expected None or at least one number")  # river cannot clone ()
         for name in ("hidden", "layers", "window", "max_keys", "max_inputs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum: expected at least 0 and less than 1, got {self.momentum}")
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: expected more than 0, got {getattr(self, name)}")

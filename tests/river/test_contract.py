@@ -111,6 +111,7 @@ def test_a_pipeline_can_be_pickled_and_does_not_count_compiled_code_as_memory():
         ({"hidden": 0}, "hidden: expected at least 1, got 0"),
         ({"max_inputs": 0}, "max_inputs: expected at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate: expected more than 0, got 0.0"),
+        ({"momentum": 1.0}, "momentum: expected at least 0 and less than 1, got 1.0"),
         ({"head": ()}, "head: expected None or at least one number"),
         ({"loss": "logistic"}, "loss: expected one of squared, absolute, huber, poisson"),
     ],

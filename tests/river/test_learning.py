@@ -31,7 +31,9 @@ def begin_alike(ours, its, index):
 
 
 def test_predictions_are_those_of_the_services_learner():
-    network = {"name": "a", "hidden": 6, "window": 3, "learning_rate": {"rate": 0.005, "warmup": 100}}
+    rate = {"rate": 0.005, "warmup": 100}
+    network = {"name": "a", "hidden": 6, "window": 3, "learning_rate": rate, "dtype": "float64"}
+    network |= {"clip": 10.0, "optimiser": {"adam": {"beta_1": 0.0}}}
     config = {
         "task": {"regression": "y"},
         "features": [{"number": "a"}, {"number": "b"}, {"category": "kind", "bound": 3, "buckets": 1}],
@@ -39,7 +41,7 @@ def test_predictions_are_those_of_the_services_learner():
         "mix": False,
     }
     learner = Learner(Config.model_validate(config), "lineage")
-    model = RNNRegressor(**SMALL)
+    model = RNNRegressor(dtype="float64", **SMALL)
     [(first, _), *others] = labelled(400)
     model.learn_one(first, None)
     learner.learn([Record(0, None, json.dumps({**first, "y": None}).encode())], Partition("t", 0))
@@ -48,7 +50,7 @@ def test_predictions_are_those_of_the_services_learner():
     for i, (x, y) in enumerate(others, 1):
         [output] = learner.learn([Record(i, None, json.dumps({**x, "y": y}).encode())], Partition("t", 0))
         published = json.loads(output.value)["prediction"]
-        assert model.predict_one(x) == pytest.approx(published, rel=1e-4, abs=1e-4)
+        assert model.predict_one(x) == pytest.approx(published, rel=1e-9, abs=1e-9)
         model.learn_one(x, y)
 
 

@@ -91,7 +91,8 @@ class Mixture:
             "scores": self._scores,
         }
         self._correction: Correction | None = None
-        if kind == "number" and enabled:
+        self._enabled = enabled
+        if kind == "number":
             self._correction = Correction(members=self._mixed, rate=self._mix.rate)
             self._parts["correction"] = self._correction
 
@@ -128,7 +129,7 @@ class Mixture:
         said[:, 1 : 1 + self._networks] = given
         self._baselines.predict(steps, label, said, 1 + self._networks)
         self._mix.answer(steps, label, said, judged, losses, weights)
-        if self._correction is not None:
+        if self._correction is not None and self._enabled:
             part = slice(1 + self._mixed)
             self._correction.correct(steps, label, said[:, part], judged[:, part], losses[:, part])
         self._scores.learn(steps, label, judged, losses)

@@ -42,6 +42,9 @@ LAST_KNOWN = -1
 
 Floats = NDArray[np.float64]
 
+# Compiled by position: another order of these fields must be another file, or the cache would not notice it.
+assert Steps._fields == ("slots", "fresh", "moves", "back", "keep", "judge")
+
 
 class Plan(NamedTuple):
     """What never changes."""

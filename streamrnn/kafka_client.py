@@ -13,6 +13,9 @@ cure go (`tests/kafka/test_client_faults.py`):
    new one with the same transactional id aborts what was open.
 5. A member that was evicted answers with a group metadata that the broker does not check. `Member.proof`
    refuses it.
+6. What was fetched of a partition before it was paused is kept aside and, once it is resumed, handed out only
+   if the place of the partition in turn is empty. One that was read to its end keeps it, so the other is
+   forgotten, and never fetched again. `Member.poll` empties the place.
 
 Calls that may block are cut into slices, and `tick` is called in between, at least once a second.
 """
@@ -307,6 +310,9 @@ class Member:
             coordinator.request_rejoin()
             # Nothing arrives before the join is complete; one that completes between polls starts anew.
             seconds = SLICE_SECONDS
+        fetcher = self.consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
         started = time.monotonic()
         try:
             # The client's own poll goes round until the time is up, and may begin a second join after the

@@ -3,8 +3,10 @@
 A test here that fails after an upgrade of the client is good news: the cure it names may be dropped.
 """
 
+import itertools
 import time
 import uuid
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -291,3 +293,40 @@ def test_calls_that_block_tick_meanwhile_and_hand_on_their_error() -> None:
     with pytest.raises(KafkaTimeoutError, match="late"):
         kafka_client.ticking(fail, lambda: ticks.append(time.monotonic()))
     assert len(ticks) >= 2
+
+
+# --- 6. a partition that is resumed, and forgotten ----------------------------------------------------
+
+
+def paused_in_the_midst(poll: Callable[[], Any], consumer: KafkaConsumer) -> TopicPartition:
+    """One of two partitions, paused when half of what was fetched of it had been read; the other is read."""
+    found: dict[TopicPartition, list[Any]] = {}
+    until(lambda: bool(found.update(poll()) or found))
+    [(begun, records)] = found.items()
+    assert len(records) == 5
+    consumer.pause(begun)
+    rest: list[Any] = []
+    until(lambda: rest.extend(itertools.chain(*poll().values())) or len(rest) == 10)
+    consumer.resume(begun)
+    return begun
+
+
+def test_what_was_fetched_before_a_pause_is_forgotten(broker: Broker, topic: TopicFactory) -> None:
+    name = topic(2)
+    fill(broker, name, 20)
+    consumer = KafkaConsumer(**options_of(broker), auto_offset_reset="earliest")
+    consumer.assign([TopicPartition(name, 0), TopicPartition(name, 1)])
+    paused_in_the_midst(lambda: consumer.poll(timeout_ms=200, max_records=5), consumer)
+    for _ in range(5):
+        assert not consumer.poll(timeout_ms=200)
+    consumer.close()
+
+
+def test_member_hands_out_what_was_fetched_before_a_pause(broker: Broker, topic: TopicFactory) -> None:
+    name = topic(2)
+    fill(broker, name, 20)
+    source = source_of(options_of(broker), name, fresh("group"))
+    source.resume(joined(source, 2))
+    begun = paused_in_the_midst(lambda: source._member.poll(0.2, 5), source._member.consumer)
+    assert len(source._member.poll(5.0, 10)[begun]) == 5
+    source.close()

@@ -53,7 +53,9 @@ class Layout:
         """First column, index among the category fields, encoder."""
         self.calendars: list[tuple[int, int, CalendarEncoder]] = []
         """First column, index among the time fields, encoder."""
-        self._operations: list[tuple[int, int, int, int]] = []
+        self._operations: list[tuple[int, int, int, int, int]] = []
+        self._changes = 0
+        """Lags that are inputs as changes from the last known label."""
         self._history = [0] * self.n_series
         """Steps of each series that must be remembered, the present one included."""
         for spec in specs:
@@ -98,11 +100,20 @@ class Layout:
             raise ValueError(
                 f"lag {lag} of {field} is not known {self._target.horizon} ahead; at least {least}"
             )
-        self._recall(f"{field}.lag{lag}", self.series[field], lag - self._target.horizon)
+        back = lag - self._target.horizon
+        change = -1
+        if self._counts_from_last(field) and back > lag_of_last(self._target):
+            change = self.n_series + self._scaled_fields + self._changes
+            self._changes += 1
+        self._recall(f"{field}.lag{lag}", self.series[field], back, change=change)
 
-    def _recall(self, name: str, series: int, back: int, masked: bool = True) -> None:
+    def _counts_from_last(self, field: str) -> bool:
+        """A target that is learned as a change from the last label has its older labels given alike."""
+        return field in self._target.labels and self._target.reference == "last"
+
+    def _recall(self, name: str, series: int, back: int, masked: bool = True, change: int = -1) -> None:
         column = len(self.names)
-        self._operations.append((column, series, back, column + 1 if masked else -1))
+        self._operations.append((column, series, back, column + 1 if masked else -1, change))
         self.names += [name, f"{name}.missing"] if masked else [name]
         if back > 0:
             self._remember(series, back)
@@ -113,7 +124,7 @@ class Layout:
             return
         count = self._target.class_count
         column = len(self.names)
-        self._operations.append((column, series, LAST_KNOWN, column + count))
+        self._operations.append((column, series, LAST_KNOWN, column + count, -1))
         self.names += [f"{name}.{text}" for text in self._target.classes or range(count)]
         self.names.append(f"{name}.missing")
 
@@ -151,7 +162,7 @@ class Layout:
             offset=np.array([0, *accumulate(self._history)][:-1], np.int64),
             length=np.array(self._history, np.int64),
             elapsed=np.array(list(self.elapsed.values()), np.int64),
-            operations=np.array(self._operations, np.int64).reshape(-1, 4),
+            operations=np.array(self._operations, np.int64).reshape(-1, 5),
         )
 
     @property
@@ -161,8 +172,8 @@ class Layout:
 
     @property
     def statistics(self) -> int:
-        """How many there are: of each series, and of the change of each field that is scaled."""
-        return self.n_series + self._scaled_fields
+        """How many there are: of each series, of each scaled field's change, and of each lag's."""
+        return self.n_series + self._scaled_fields + self._changes
 
     def memory(self, slots: int) -> Memory:
         """Room for so many keys, nothing remembered."""
@@ -183,3 +194,8 @@ class Layout:
             answers=np.zeros((rows, self._scaled_fields, 3)),
             owner=np.zeros((rows, 2 if self._target.by_id else 0), np.int64),
         )
+
+
+def lag_of_last(target: Target) -> int:
+    """Events back of the newest label: it stays an input as it is."""
+    return 0 if target.ahead else 1

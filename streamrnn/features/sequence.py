@@ -73,7 +73,8 @@ class Plan(NamedTuple):
     elapsed: NDArray[np.int64]
     """(elapsed times,) their series."""
     operations: NDArray[np.int64]
-    """(m, 4): input column, series, events back or LAST_KNOWN, column for "missing" or −1."""
+    """(m, 5): input column, series, events back or LAST_KNOWN, column for "missing" or −1, and the statistics
+    of its change from the last known label, or −1: then the input is the value itself."""
 
 
 class Memory(NamedTuple):
@@ -82,7 +83,8 @@ class Memory(NamedTuple):
     steps: NDArray[np.int64]
     """(slots,) steps so far; a new key begins beyond the reach of what its slot held before."""
     own: Floats
-    """(slots, S + w, 3) weight, mean, variance of each series and of each field's change; S for classes."""
+    """(slots, S + w + D, 3) weight, mean, variance of each series, of each field's change, and of each lag's
+    change from the last known label; S for classes."""
     recent: Floats
     """(slots, w + elapsed times) last known labels, times of the previous event [s]."""
     recent_known: NDArray[np.bool_]
@@ -290,7 +292,7 @@ def featurise(
     """One block, in the order above.
 
     label (w, n); values (S, n) raw, NaN missing, elapsed ones are written here; instants (elapsed times, n)
-    [s]; hot (categories, n) the input that is 1, −1 for none; stream (S + w, 3) as `Memory.own`.
+    [s]; hot (categories, n) the input that is 1, −1 for none; stream (S + w + D, 3) as `Memory.own`.
     Writes x (n, d), all else (n, w): of an event that makes no step only target and unit.
     """
     series = values.shape[0]
@@ -298,6 +300,7 @@ def featurise(
     first_learned = plan.fields if plan.by_id else 0
     middle = np.empty(series)
     spread = np.empty(series)
+    changes = np.empty(stream.shape[0])
     answers = np.empty((plan.fields, 3))
     for i in range(steps.slots.shape[0]):
         slot = steps.slots[i]
@@ -330,12 +333,20 @@ def featurise(
         for s in range(series):
             middle[s], variance = lean(own[s], stream[s], size(own[s], stream[s]))
             spread[s] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
+        changes[:] = math.nan
         for m in range(plan.operations.shape[0]):
-            column, s, ago, missing = plan.operations[m]
+            column, s, ago, missing, change = plan.operations[m]
             value = values[s, i] if ago == 0 else recall(plan, memory, slot, s, step, ago)
+            if change >= 0:
+                value -= recall(plan, memory, slot, s, step, LAST_KNOWN)
+                changes[change] = value
             if math.isnan(value):
                 if missing >= 0:
                     x[i, missing] = 1.0
+            elif change >= 0:
+                mean, variance = lean(own[change], stream[change], size(own[s], stream[s]))
+                if variance > 0.0:
+                    x[i, column] = bounded((value - mean) / math.sqrt(variance), INPUT_BOUND)
             elif plan.scaled[s]:
                 x[i, column] = bounded((value - middle[s]) * spread[s], INPUT_BOUND)
             elif plan.one_hot[s]:
@@ -366,6 +377,10 @@ def featurise(
             if plan.scaled[s] and not math.isnan(values[s, i]):
                 learn(own[s], values[s, i], plan.fading)
                 learn(stream[s], values[s, i], plan.fading)
+        for c in range(series, stream.shape[0]):
+            if not math.isnan(changes[c]):
+                learn(own[c], changes[c], plan.fading)
+                learn(stream[c], changes[c], plan.fading)
         if not plan.label_known_first:
             for j in range(plan.fields):
                 remember(plan, memory, slot, j, step, math.nan if plan.by_id else values[j, i])

@@ -41,7 +41,8 @@ class Lags:
     """Earlier values of a number field of the key; two inputs (value, missing) each.
 
     A lag counts back from the target: with horizon h, lag L is the value L − h events ago (h = 0 for a label
-    of the same event).
+    of the same event). Where the target is learned as a change from the last label, so are its lags, but for
+    the newest.
     """
 
     field: str

@@ -206,6 +206,11 @@ class Naive:
         seen |= {
             f"{s.field}.elapsed": self.elapsed(s, event, key) for s in self.specs if isinstance(s, Elapsed)
         }
+        for spec in self.specs:
+            for lag in spec.steps if isinstance(spec, Lags) else ():
+                ago = lag - self.target.horizon
+                if self.changes_from_last(spec.field, ago):
+                    seen[f"{spec.field}, {ago} ago"] = self.change(spec.field, ago, event, key)
         for name, value in seen.items():
             if value is not None:
                 for statistics in self.pair(name, key):
@@ -222,14 +227,31 @@ class Naive:
             return self.masked(self.value(spec.field, 0, event, key), spec.field, key)
         if isinstance(spec, Lags):
             back = [lag - self.target.horizon for lag in spec.steps]
-            values = [self.value(spec.field, ago, event, key) for ago in back]
-            return [x for value in values for x in self.masked(value, spec.field, key)]
+            return [x for ago in back for x in self.lag(spec.field, ago, event, key)]
         if isinstance(spec, Previous):
             names = self.target.labels
             return [x for name in names for x in self.masked(key.last.get(name), name, key)]
         if isinstance(spec, Elapsed):
             return [scaled(self.elapsed(spec, event, key), *self.pair(f"{spec.field}.elapsed", key))]
         return self.calendar(spec, event) if isinstance(spec, Calendar) else self.category(spec, event)
+
+    def changes_from_last(self, field: str, ago: int) -> bool:
+        newest = 0 if self.target.ahead else 1
+        return field in self.target.labels and self.target.reference == "last" and ago > newest
+
+    def lag(self, field: str, ago: int, event: Event, key: Key) -> list[float]:
+        """An older label is told as its change from the last one, where the target is a change too."""
+        if not self.changes_from_last(field, ago):
+            return self.masked(self.value(field, ago, event, key), field, key)
+        change = self.change(field, ago, event, key)
+        if change is None:
+            return [0.0, 1.0]
+        mean, variance = leaning(self.pair(f"{field}, {ago} ago", key), self.pair(field, key))
+        return [float(np.clip((change - mean) / np.sqrt(variance), -10, 10)) if variance > 0 else 0.0, 0.0]
+
+    def change(self, field: str, ago: int, event: Event, key: Key) -> float | None:
+        then, last = self.value(field, ago, event, key), key.last.get(field)
+        return None if then is None or last is None else then - last
 
     def inputs_of_specs(self) -> int:
         event = {name: None for spec in self.specs if (name := getattr(spec, "field", None)) is not None}

@@ -1,73 +1,138 @@
-"""Keys to slots: who is remembered, and who is forgotten when there are too many."""
+"""Keys to slots: who is remembered, and who is forgotten when there are too many.
 
-from collections import OrderedDict
+The order of last use is a ring of all slots, threaded through an array, so that a block's uses are one
+compiled loop and a snapshot reads memory in its order. Row 0 of the array stands between the newest and the
+oldest; the slot s is row s + 1.
+"""
+
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from streamrnn.arrays import State, expect, from_texts, to_texts
+from streamrnn.arrays import State, expect, from_texts, grown, to_texts
 from streamrnn.errors import SnapshotError
 
-_DICTIONARY_BYTES = 250  # 160 to 190 measured for names of 14 characters; the rest is for longer ones
+_BYTES = 200  # 128 to 165 measured for names of 14 characters; the rest is for longer ones
+OLDER, NEWER = 0, 1
+
+Slots = NDArray[np.int32]
+Links = NDArray[np.int32]
+"""(1 + slots, 2): the rows that were used just before and just after each."""
 
 
 class Keys:
     """Slots 0 … `max_keys` − 1, the least recently used of which goes to the next new key."""
 
-    bytes_per_key = _DICTIONARY_BYTES
+    bytes_per_key = _BYTES
 
     def __init__(self, max_keys: int) -> None:
         self._max_keys = max_keys
-        self._slots: OrderedDict[str, int] = OrderedDict()
-        """Least recently used first."""
+        self._slots: dict[str, int] = {}
+        self._names: list[str] = []
+        """By slot."""
+        self._links: Links = np.zeros((1, 2), np.int32)
         self.evicted = 0
         """Keys forgotten so far."""
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._names)
 
-    def resolve(self, keys: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    def resolve(self, keys: Sequence[str]) -> tuple[Slots, NDArray[np.bool_]]:
         """Each event's slot, and whether the slot starts anew with it; both (n,), in event order."""
-        slots = np.empty(len(keys), np.int32)
         fresh = np.zeros(len(keys), np.bool_)
-        known, touch = self._slots.get, self._slots.move_to_end
+        known = list(map(self._slots.get, keys))
+        if None in known:
+            return self._with_new(keys, fresh), fresh
+        slots = np.array(known, np.int32)
+        _use(self._links, slots)
+        return slots, fresh
+
+    def _with_new(self, keys: Sequence[str], fresh: NDArray[np.bool_]) -> Slots:
+        self._reserve(min(len(self) + len(keys), self._max_keys))
+        slots, known, used = np.empty(len(keys), np.int32), self._slots.get, 0
         for i, key in enumerate(keys):
             slot = known(key)
             if slot is None:
+                if len(self._names) == self._max_keys:
+                    _use(self._links, slots[used:i])  # who is the oldest depends on the events before
+                    used = i
                 slot = self._admit(key)
                 fresh[i] = True
-            else:
-                touch(key)
             slots[i] = slot
-        return slots, fresh
+        _use(self._links, slots[used:])
+        return slots
+
+    def _reserve(self, slots: int) -> None:
+        """Make room in the ring; a row that is not in it yet is a ring of its own."""
+        begin, self._links = len(self._links), grown(self._links, slots + 1)
+        self._links[begin:] = np.arange(begin, len(self._links), dtype=np.int32)[:, np.newaxis]
 
     def _admit(self, key: str) -> int:
-        if len(self._slots) < self._max_keys:
-            slot = len(self._slots)
+        slot = len(self._names)
+        if slot < self._max_keys:
+            self._names.append(key)
         else:
-            _, slot = self._slots.popitem(last=False)
+            slot = int(self._links[0, NEWER]) - 1
+            del self._slots[self._names[slot]]
+            self._names[slot] = key
             self.evicted += 1
         self._slots[key] = slot
         return slot
 
     def names(self) -> list[str]:
         """The key that each used slot belongs to now."""
-        return sorted(self._slots, key=self._slots.__getitem__)
+        return self._names.copy()
 
     def state(self) -> State:
         return {
-            "names": from_texts(list(self._slots)),
-            "slots": np.array(list(self._slots.values()), np.int32),
+            "names": from_texts(self._names),
+            "oldest_first": _in_order(self._links, len(self)),
             "evicted": np.array(self.evicted, np.int64),
         }
 
     def load(self, state: State) -> None:
-        expect(state, {"names": (np.uint8, (None,)), "slots": (np.int32, (None,)), "evicted": (np.int64, ())})
-        names, slots = to_texts("names", state["names"]), state["slots"].tolist()
-        if len(names) != len(slots) or sorted(slots) != list(range(len(names))):
-            raise SnapshotError(f"array slots: {len(slots)} slots do not fit {len(names)} names")
+        """Raises SnapshotError naming the array that does not fit."""
+        expect(
+            state,
+            {"names": (np.uint8, (None,)), "oldest_first": (np.int32, (None,)), "evicted": (np.int64, ())},
+        )
+        names, order = to_texts("names", state["names"]), state["oldest_first"]
+        if not np.array_equal(np.sort(order), np.arange(len(names))):
+            raise SnapshotError(
+                f"array oldest_first: its {len(order)} slots are not those of {len(names)} names"
+            )
         if len(names) > self._max_keys:
             raise SnapshotError(f"array names: {len(names)} keys, and max_keys allows {self._max_keys}")
-        self._slots = OrderedDict(zip(names, slots, strict=True))
+        slots = {name: slot for slot, name in enumerate(names)}
+        if len(slots) < len(names):
+            raise SnapshotError("array names holds a key twice")
+        self._slots, self._names = slots, names
+        self._links = np.zeros((1, 2), np.int32)
+        self._reserve(len(names))
+        _use(self._links, order.copy())  # writable, as the compiled loop knows it
         self.evicted = int(state["evicted"])
+
+
+@njit(cache=True, error_model="numpy")
+def _use(links: Links, slots: Slots) -> None:
+    """Each of the slots in turn becomes the newest."""
+    for slot in slots:
+        row = slot + 1
+        older, newer = links[row, OLDER], links[row, NEWER]
+        links[older, NEWER], links[newer, OLDER] = newer, older
+        newest = links[0, OLDER]
+        links[newest, NEWER], links[0, OLDER] = row, row
+        links[row, OLDER], links[row, NEWER] = newest, 0
+
+
+@njit(cache=True, error_model="numpy")
+def _in_order(links: Links, count: int) -> Slots:
+    """All slots, the least recently used first."""
+    slots = np.empty(count, np.int32)
+    row = links[0, NEWER]
+    for i in range(count):
+        slots[i] = row - 1
+        row = links[row, NEWER]
+    return slots

@@ -21,7 +21,10 @@ FORECAST_SEASON = (
 )
 FORECAST_PLAIN = ((CALENDAR,), Target(("y",), "number", horizon=1))
 REGRESSION = ((*COMMON, LAGS_OF_A, Lags("y", (1, 4))), Target(("y",), "number"))
-REGRESSION_LAST = ((Number("a"), Number("b")), Target(("y",), "number", reference="last"))
+REGRESSION_LAST = (
+    (Number("a"), Number("b"), Lags("y", (1, 2, 4))),
+    Target(("y",), "number", reference="last"),
+)
 REGRESSION_SEASON = ((Number("a"),), Target(("y",), "number", season=4, reference="season"))
 BINARY = ((*COMMON, LAGS_OF_A, Lags("y", (1, 4))), Target(("y",), "classes", classes=("0", "1")))
 SEVERAL = ((*COMMON, Lags("z", (1, 4))), Target(("y", "z"), "number"))
@@ -38,7 +41,10 @@ LATER = (
     (*COMMON, LAGS_OF_A, Lags("y", (1, 4))),
     Target(("y", "z"), "number", season=6, reference="season", id="id", label_of="label_of"),
 )
-LATER_LAST = ((Number("a"),), Target(("y",), reference="last", id="id", label_of="label_of"))
+LATER_LAST = (
+    (Number("a"), Lags("y", (1, 3))),
+    Target(("y",), reference="last", id="id", label_of="label_of"),
+)
 LATER_COUNT = ((Number("a"), Previous()), Target(("n",), "count", id="id", label_of="label_of"))
 LATER_CLASS = (
     (Number("a"), Previous()),

@@ -45,8 +45,8 @@ def _task(of: Set) -> dict[str, Any]:
         task = {"forecast": field, "horizon": of.horizon, "season": of.season}
     else:
         task = {"regression": field, "season": of.season, "reference": "last" if of.past_labels else "none"}
-    # naive rules know past labels: where none may be known, a network answers alone
-    return {"task": task} | ({} if of.past_labels else {"mix": False})
+    # naive rules know past labels: where none may be known, networks are mixed alone
+    return {"task": task, "mix": {"baselines": of.past_labels}}
 
 
 def _keys(of: Set) -> dict[str, Any]:

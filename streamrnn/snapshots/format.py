@@ -7,6 +7,7 @@ array and of itself, and is accepted only in exactly the form in which it is wri
 import functools
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -21,17 +22,12 @@ from safetensors import SafetensorError
 
 from streamrnn import __version__, durable
 from streamrnn.errors import SnapshotError
+from streamrnn.snapshots.tensors import TYPES, Arrays, pieces
 from streamrnn.types import Partition
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 FORMAT = 1
 STATE = "state.safetensors"
 MANIFEST = "manifest.json"
-
-_DTYPES = frozenset(
-    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
-)
 
 
 class Provenance(NamedTuple):
@@ -101,9 +97,9 @@ def write(folder: Path, arrays: Arrays, provenance: Provenance, created: float) 
 
     1. the state    2. the manifest    3. the folder itself, so that both names survive a power cut
     """
-    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    plain = {name: _plain(array) for name, array in arrays.items()}
     entries = {name: _entry(name, array) for name, array in plain.items()}
-    state = safetensors.numpy.save(plain)
+    size, checksum = _write_state(folder / STATE, plain)
     manifest = Manifest(
         format=FORMAT,
         created=created,
@@ -119,12 +115,23 @@ def write(folder: Path, arrays: Arrays, provenance: Provenance, created: float) 
         versions=versions(),
         cpu=cpu_name(),
         arrays=entries,
-        state=StateEntry(len(state), _sha256(state), _digest(entries)),
+        state=StateEntry(size, checksum, _digest(entries)),
     )
-    durable.write(folder / STATE, state)
     durable.write(folder / MANIFEST, _encode(manifest))
     durable.sync_folder(folder)
     return manifest
+
+
+def _write_state(path: Path, arrays: Arrays) -> tuple[int, str]:
+    """Length and checksum of the file, which is durable when this returns; other threads run meanwhile."""
+    size, checksum = 0, hashlib.sha256()
+    with path.open("wb") as file:
+        for piece in pieces(arrays):
+            size += file.write(piece)
+            checksum.update(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return size, checksum.hexdigest()
 
 
 def read(folder: Path) -> Snapshot:
@@ -188,10 +195,14 @@ def cpu_name() -> str:
 
 
 def _entry(name: str, array: npt.NDArray[Any]) -> ArrayEntry:
-    if array.dtype.name not in _DTYPES:
+    if array.dtype.name not in TYPES:
         raise SnapshotError(f"array {name} has dtype {array.dtype}, which a snapshot cannot hold")
-    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-    return ArrayEntry(array.dtype.name, list(array.shape), _sha256(little.data))
+    return ArrayEntry(array.dtype.name, list(array.shape), _sha256(_plain(array).data))
+
+
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As its bytes stand in a file."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
 def _digest(entries: Mapping[str, ArrayEntry]) -> str:

@@ -13,16 +13,8 @@ from uuid import uuid4
 
 from streamrnn import durable
 from streamrnn.errors import SnapshotError
-from streamrnn.snapshots.format import (
-    MANIFEST,
-    Arrays,
-    Manifest,
-    Provenance,
-    Snapshot,
-    read,
-    read_manifest,
-    write,
-)
+from streamrnn.snapshots.format import MANIFEST, Manifest, Provenance, Snapshot, read, read_manifest, write
+from streamrnn.snapshots.tensors import Arrays
 from streamrnn.types import Partition
 
 _NEW, _OLD = ".new-", ".old-"

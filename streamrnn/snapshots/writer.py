@@ -1,13 +1,12 @@
-"""Writes snapshots in a thread of its own, so that the hot path pays for a copy in memory only."""
+"""Writes snapshots in a thread of its own, so that the hot path only pays for taking the state."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import numpy as np
-
-from streamrnn.snapshots.format import Arrays, Manifest, Provenance
+from streamrnn.snapshots.format import Manifest, Provenance
 from streamrnn.snapshots.store import Keep, Store
+from streamrnn.snapshots.tensors import Arrays
 
 
 class Saved(NamedTuple):
@@ -32,12 +31,14 @@ class SnapshotWriter:
         return self._flight is not None and not self._flight.done()
 
     def offer(self, arrays: Arrays, provenance: Provenance) -> bool:
-        """Start writing a copy of `arrays`; False if the snapshot before is still being written."""
+        """Start writing `arrays`, which nobody may change any more: a learner's state is such a copy.
+
+        False if the snapshot before is still being written.
+        """
         if self.busy:
             return False
         self.flush()
-        copies = {name: np.array(array, order="C", copy=True) for name, array in arrays.items()}
-        self._flight = self._pool.submit(self._write, copies, provenance)
+        self._flight = self._pool.submit(self._write, arrays, provenance)
         return True
 
     def save(self, arrays: Arrays, provenance: Provenance) -> None:

@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from streamrnn.errors import SnapshotError
 from streamrnn.snapshots import digest, format, read, read_manifest
+from streamrnn.snapshots.tensors import TYPES, pieces
 from tests.snapshots.conftest import provenance, state
 
 FILES = ["state.safetensors", "manifest.json"]
@@ -155,6 +158,36 @@ def test_numbers_that_are_not_finite_become_null_in_the_manifest(folder):
     format.write(folder, state(), provenance(counts={"skill": float("nan")}), created=0.0)
     assert read(folder).manifest.counts == {"skill": None}
     json.loads((folder / "manifest.json").read_text(), parse_constant=pytest.fail)
+
+
+ARRAYS = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=8),
+    arrays(st.sampled_from(list(TYPES)), array_shapes(min_dims=0, min_side=0, max_side=3)),
+    max_size=8,
+)
+
+
+@given(ARRAYS)
+@settings(deadline=None)
+def test_the_pieces_of_a_file_are_what_the_library_writes(some):
+    plain = {name: np.asarray(array, order="C") for name, array in some.items()}
+    assert b"".join(pieces(plain)) == safetensors.numpy.save(plain)
+
+
+def test_the_pieces_are_the_memory_of_the_arrays():
+    """Nothing is copied, so that a snapshot of gigabytes needs no gigabytes more, and stops no other thread."""
+    large, small = np.ones((1000, 1000), np.float32), np.arange(3)
+    _, *found = pieces({"large": large, "small": small})
+    assert all(
+        np.shares_memory(np.frombuffer(piece, np.uint8), array)
+        for piece, array in zip(found, [small, large], strict=True)
+    )
+
+
+def test_an_array_of_the_other_byte_order_comes_back_as_the_same_numbers(folder):
+    numbers = np.arange(5, dtype=">i4")
+    format.write(folder, {"numbers": numbers}, provenance(), created=0.0)
+    assert read(folder).arrays["numbers"].tolist() == numbers.tolist()
 
 
 def test_an_array_of_objects_is_refused_by_name(folder):

@@ -36,7 +36,7 @@ class Judgement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     label: Value | ByField
     prediction: Value | ByField
     """For classes 0 and 1, the probability of 1."""
-    losses: dict[str, float | dict[str, float]]
+    losses: dict[str, float | ByField]
     """Of the mix and each member: absolute error, or log loss of classes; by field if there are several."""
     id: str | None = None
     """Of the event, where labels come by id."""
@@ -59,7 +59,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The event's own, where labels come by id."""
     interval: list[float | None] | dict[str, list[float | None]] | None = None
     """Lowest and highest value, where an interval is asked for."""
-    quantiles: dict[str, float | dict[str, float]] | None = None
+    quantiles: dict[str, float | ByField] | None = None
     """By level, where the loss is a quantile's."""
     probabilities: dict[str, float] | None = None
     """Of each class that is known by now."""

@@ -15,6 +15,7 @@ from streamrnn.service.model import Configuration, Difference, Figures, Names, T
 TAKEN_OVER = (
     "networks.*.learning_rate.*",
     "networks.*.optimiser.*.*",
+    "networks.*.least_squares.*",
     "networks.*.clip",
     "networks.*.start_from",
     "networks.*.seed",

@@ -174,8 +174,8 @@ def _value(of: Set, found: Figures, naive: Figures) -> float:
     """In the measure that decides."""
     if of.measure != "skill":
         return found[of.measure]
-    ratios = [error / naive[name] for name, error in found.items() if "mae/" in name and naive[name] > 0]
-    return 1.0 - fmean(ratios)
+    ratios = [found[name] / naive[name] for name in naive if name.startswith("mae/") and naive[name] > 0]
+    return 1.0 - fmean(ratios) if ratios else math.nan
 
 
 # --- showing ------------------------------------------------------------------------------------------

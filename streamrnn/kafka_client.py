@@ -348,6 +348,10 @@ class Member:
             f"another process uses the slot {slot}: give each worker a slot of its own (source.kafka.slot)"
         )
 
+    def rejoin(self) -> None:
+        """The next poll joins anew, and what this member reads by now is shared out again."""
+        self.consumer._coordinator.request_rejoin()
+
     def proof(self) -> ConsumerGroupMetadata:
         """Who owned the partitions at the last poll. Raises Fenced unless this is a member of the group."""
         proof = self._proof

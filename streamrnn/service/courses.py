@@ -84,9 +84,16 @@ class Courses:
         return iter(tuple(self._held.values()))
 
     @property
+    def torn(self) -> bool:
+        """True if a number is held of which a topic's partition is not."""
+        numbers = Counter(course.partition.number for course in self)
+        return any(count < len(self._topics) for count in numbers.values())
+
+    @property
     def idle(self) -> bool:
-        """True if there is a partition, and nothing waits for its position or its turn."""
-        return bool(self._held) and all(course.flows and not course.waiting for course in self)
+        """True if there is a partition, and nothing waits for its position, its turn or its like."""
+        settled = all(course.flows and not course.waiting for course in self)
+        return bool(self._held) and settled and not self.torn
 
     def standing(self) -> str:
         """For the log."""

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 REPORT_SECONDS = 60.0
+REJOIN_SECONDS = 2.0
+"""How long part of a number may be missing before the group is asked to share out anew."""
 RESTATE_SECONDS = 5.0
 """How often positions beyond control records are committed."""
 LOOK_BACK = 10_000
@@ -45,6 +47,10 @@ class Tributaries(Source, Protocol):
 
     def stable_ends(self, partitions: Collection[Partition], seconds: float) -> Mapping[Partition, int]:
         """Last stable offsets now. Raises TransportError after `seconds`."""
+        ...
+
+    def rejoin(self) -> None:
+        """The next poll joins the group anew."""
         ...
 
 
@@ -176,13 +182,16 @@ class Merge:
         self._reported: Counter[str] = Counter()
         self._trouble = ""
         now = time.monotonic()
-        self._last_record = now
+        self._last_moved = now
+        """When a record came, or a partition set off."""
         self._report_after, self._restate_after = now + REPORT_SECONDS, now + RESTATE_SECONDS
+        self._rejoin_after = now + REJOIN_SECONDS
 
     def run(self) -> None:
         """Returns with everything committed that it copied. What raises commits nothing more."""
         while not self._finished():
             proof = self._poll(0.0 if self._more else POLL_SECONDS)
+            self._mend()
             self._set_off()
             self._learn_ends()
             batch = self._courses.take(self._limit)
@@ -203,12 +212,22 @@ class Merge:
             self._courses.lose_all()
             return None
         if records:
-            self._last_record = time.monotonic()
+            self._last_moved = time.monotonic()
         self._courses.receive(records)
         for course in self._courses:
             if course.flows:
                 self._look_at(course)
         return proof
+
+    def _mend(self) -> None:
+        """A group gives a static member that was away for a moment what it had before its topics changed."""
+        now = time.monotonic()
+        if not self._courses.torn:
+            self._rejoin_after = now + REJOIN_SECONDS
+        elif now >= self._rejoin_after:
+            log.info("part of what flows together is missing: joining the group anew")
+            self._rejoin_after = now + REJOIN_SECONDS
+            self.source.rejoin()
 
     def _look_at(self, course: Course) -> None:
         course.read = self.source.position(course.partition)
@@ -246,7 +265,7 @@ class Merge:
             bounds = self.source.bounds(partition, ANSWER_SECONDS)
         course.topic_id = self.source.topic_id(partition)
         course.read = self._first(course, bounds)
-        course.flows = True
+        course.flows, self._last_moved = True, time.monotonic()
         self.source.seek(partition, course.read)
         self.source.resume([partition])
 
@@ -347,7 +366,7 @@ class Merge:
             return True
         if not self._courses.idle:
             return False
-        idle = time.monotonic() - self._last_record
+        idle = time.monotonic() - self._last_moved
         return self.source.exhausted or (self._idle_exit is not None and idle >= self._idle_exit)
 
 

@@ -17,7 +17,6 @@ from streamrnn.config import Config
 from streamrnn.config import models as m
 from streamrnn.errors import ConfigError
 from streamrnn.kafka_client import Options, probe
-from streamrnn.service.learners import Learners
 from streamrnn.service.loop import Limits, Loop
 from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
@@ -57,6 +56,9 @@ def run(
     Returns with everything learned committed and snapshotted. Raises StreamrnnError; the next start is exact
     then, too. SIGTERM and SIGINT ask it to stop; a second one ends the process.
     """
+    # Imports numba, which what else is wired here does without.
+    from streamrnn.service.learners import Learners
+
     place = placed(config)
     stopping, pulse = stopping or Stopping(), Pulse()
     learners = Learners(config)

@@ -59,6 +59,10 @@ class KafkaSource:
     def changes(self) -> Changes:
         return self._listener.take()
 
+    def rejoin(self) -> None:
+        """The next poll joins the group anew; partitions that are held stay meanwhile."""
+        self._member.rejoin()
+
     def membership(self) -> object | None:
         proof: object = self._member.proof()
         return proof

@@ -36,6 +36,9 @@ class Tributaries(MemorySource):
     def stable_ends(self, partitions: Iterable[Partition], seconds: float) -> Mapping[Partition, int]:
         return {partition: self.bounds(partition, seconds).stable for partition in partitions}
 
+    def rejoin(self) -> None:
+        raise AssertionError("this group tears no number")
+
 
 class Rivers:
     def __init__(self, partitions: int = 1) -> None:
@@ -272,6 +275,17 @@ def test_nothing_is_taken_from_a_number_that_is_here_in_part() -> None:
     assert not courses.idle
     courses.follow(Changes(assigned=(label,)))
     assert not courses.take(10)
+
+
+def test_a_worker_that_holds_part_of_a_number_joins_the_group_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REJOIN_SECONDS", 0.0)
+    rivers = _rivers()
+    merge, label = rivers.worker(assigned=[0]), Partition(LABELS, 1)
+    source: Any = merge.source
+    source._move(Changes(assigned=(label,)))
+    monkeypatch.setattr(source, "rejoin", lambda: source._move(Changes(assigned=(Partition(EVENTS, 1),))))
+    merge.run()
+    rivers.assert_copied_in_order()
 
 
 def test_no_more_is_read_of_a_partition_than_a_batch_holds_while_another_is_behind() -> None:

@@ -100,9 +100,9 @@ class _Numbers:
         judged = published.judged
         if judged is None:
             return
-        for member, losses in judged.losses.items():
-            several = losses if isinstance(losses, dict) else {self._fields[0]: losses}
-            for field, error in several.items():
+        several = judged.losses if len(self._fields) > 1 else {self._fields[0]: judged.losses}
+        for field, losses in several.items():
+            for member, error in losses.items():
                 if error is not None:
                     entry = self._sums[member][place(published.key or "", field)]
                     entry[0] += 1

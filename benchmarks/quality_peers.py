@@ -224,7 +224,7 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
     """The models that are run on a set, by name; the quick ones first.
 
     Slow ones are left out where a stream is long: of numbers SRP beyond 5,000 rows, KNN beyond 20,000, of
-    classes both beyond 60,000; ARF beyond 100,000 rows is run on differences alone, its better form elsewhere.
+    classes both beyond 60,000; ARF beyond 100,000 rows is run on differences alone, its better form.
     """
     naive: dict[str, Callable[[], Peer]] = {"naive": lambda: Naive(_naive_lag(of))} if of.past_labels else {}
     if of.classes:

@@ -175,7 +175,7 @@ def test_the_pieces_of_a_file_are_what_the_library_writes(some):
 
 
 def test_the_pieces_are_the_memory_of_the_arrays():
-    """Nothing is copied, so that a snapshot of gigabytes needs no gigabytes more, and stops no other thread."""
+    """Nothing is copied: a snapshot of gigabytes needs no gigabytes more, and stops no other thread."""
     large, small = np.ones((1000, 1000), np.float32), np.arange(3)
     _, *found = pieces({"large": large, "small": small})
     assert all(

@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## watch networks learn from a real Kafka (ARGS="--crash", "
 
 .PHONY: test
 test: $(VENV)/.test ## every test but the long ones
-	$(BIN)/python -m pytest -m "not chaos" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not chaos" $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.test ## format, lint, types, floors
@@ -38,8 +38,9 @@ format: $(VENV)/.test ## rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(VENV)/.test ## how fast: a step against PyTorch, the pipeline against a bare copy
+bench: $(VENV)/.test ## how fast: a step against PyTorch and C, the pipeline against a bare copy
 	$(BIN)/python benchmarks/step.py $(ARGS)
+	$(BIN)/python benchmarks/limit/limit.py $(ARGS)
 	$(BIN)/python benchmarks/pipeline.py $(ARGS)
 
 .PHONY: chaos

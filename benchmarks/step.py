@@ -21,6 +21,7 @@ import torch
 from harness import show_table
 from torch_loop import TorchLoop
 
+from streamrnn.arrays import Steps
 from streamrnn.config.models import Config
 from streamrnn.core import Network, Schedule, Window
 from streamrnn.learner import Learner
@@ -103,13 +104,14 @@ def kernel_alone(hidden: int, window: int, block: int) -> Callable[[int], None]:
         schedule=Schedule(),
     )
     random = np.random.default_rng(0)
-    slots, back = np.zeros(block, np.int32), np.zeros(block, np.int32)
-    fresh, unit = np.zeros(block, np.bool_), np.ones(block)
-    x, target = random.normal(size=(2000, block, INPUTS)), random.normal(size=(2000, block))
+    zeros, none = np.zeros(block, np.int32), np.full(block, -1, np.int32)
+    steps = Steps(zeros, np.zeros(block, np.bool_), np.ones(block, np.bool_), zeros, none, none)
+    unit = np.ones((block, 1))
+    x, target = random.normal(size=(2000, block, INPUTS)), random.normal(size=(2000, block, 1))
 
     def learn(events: int) -> None:
         for number in range(events // block):
-            network.advance(slots, fresh, back, x[number], target[number], unit)
+            network.advance(steps, x[number], target[number], unit)
 
     return learn
 
@@ -124,8 +126,8 @@ def whole_learner(hidden: int, window: int, block: int) -> Callable[[int], None]
         }
     )
     learner = Learner(config, "bench")
-    if learner.features.inputs != INPUTS:
-        raise RuntimeError(f"the learner has {learner.features.inputs} inputs, not {INPUTS}")
+    if learner.networks[0].inputs != INPUTS:
+        raise RuntimeError(f"the learner has {learner.networks[0].inputs} inputs, not {INPUTS}")
     values = records(4000)
     partition = Partition("bench", 0)
     position = 0

@@ -50,6 +50,11 @@ class Column:
         """Values as numbers (rows,); NaN where there is none."""
         return np.array([np.nan if value is None else value for value in self.values], np.float64)
 
+    def codes(self) -> NDArray[np.float64]:
+        """Values as numbers in order of appearance (rows,); NaN where there is none."""
+        code = {value: float(i) for i, value in enumerate(dict.fromkeys(self.known))}
+        return np.array([np.nan if value is None else code[value] for value in self.values], np.float64)
+
     def seconds(self, zone: str) -> NDArray[np.float64]:
         """Values as UTC seconds since 1970 (rows,); NaN where there is none."""
         return np.array(

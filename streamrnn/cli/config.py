@@ -1,8 +1,13 @@
 """`streamrnn config check|schema`."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from streamrnn.cli.options import ConfigFile, Set, load_config
+
+if TYPE_CHECKING:
+    from streamrnn.config.tasks import AnyTask
 
 app = typer.Typer(help="Check a configuration, or print its JSON Schema.", no_args_is_help=True)
 
@@ -25,6 +30,7 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=2))
 
 
-def _task(task: object) -> str:
-    name, value = next(iter(task.__dict__.items()))
-    return f"{name} of {value}"
+def _task(task: "AnyTask") -> str:
+    from streamrnn.config.tasks import target_fields
+
+    return f"{next(iter(type(task).model_fields))} of {', '.join(target_fields(task))}"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streamrnn.cli.options import DataFile, Horizon, Ignore, Key, Predict, SeasonLength, Time, Zone
+from streamrnn.cli.options import DataFile, Horizon, Ignore, Key, Predict, SeasonLength, Task, Time, Zone
 
 _SERVICE = """
 # To run it as a service (`streamrnn run`), say where events come from and where predictions go:
@@ -18,6 +18,7 @@ _SERVICE = """
 def init(
     file: DataFile,
     predict: Predict = None,
+    task: Task = None,
     key: Key = None,
     time: Time = None,
     horizon: Horizon = None,
@@ -37,7 +38,7 @@ def init(
 
     if output is not None and output.exists() and not force:
         raise ConfigError(f"{output} is there already; say --force to write over it")
-    wishes = Wishes(predict, key, time, horizon, season, zone, tuple(ignore or ()))
+    wishes = Wishes(predict, key, time, horizon, season, zone, tuple(ignore or ()), task)
     inference = infer_from_file(file, wishes)
     notes = [f"#   {note}\n" for note in inference.notes]
     head = f"# Inferred from {file.name} by `streamrnn init`.{' Guesses:' if notes else ''}\n"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,6 +36,12 @@ Key = Annotated[
 ]
 Time = Annotated[
     str | None, typer.Option("--time", metavar="FIELD", help='The field that holds the time; "" for none.')
+]
+Task = Annotated[
+    Literal["forecast", "regression", "binary", "multiclass", "next_token"] | None,
+    typer.Option(
+        "--task", help="What kind of prediction; default: by the field's values.", show_default=False
+    ),
 ]
 Horizon = Annotated[
     int | None,

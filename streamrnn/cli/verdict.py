@@ -43,8 +43,12 @@ def best_rule(learner: Learner, outcome: Outcome) -> str:
 
 
 def _headline(outcome: Outcome) -> Text:
-    speed = f" in {outcome.seconds:.1f} s, {outcome.events_per_second:,.0f} events/s"
-    text = Text.assemble((f"{outcome.rows:,} rows", "bold"), speed)
+    learned, speed = f"{outcome.rows:,} rows", f"{outcome.events_per_second:,.0f} events/s"
+    if outcome.error == "bits_per_character":  # a row is as long as it is: its characters are the steps
+        steps = outcome.whole["mix"]["count"]
+        learned += f" of {steps:,.0f} characters"
+        speed = f"{steps / outcome.seconds:,.0f} characters/s"
+    text = Text.assemble((learned, "bold"), f" in {outcome.seconds:.1f} s, {speed}")
     if outcome.bad:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.bad.most_common())
         text.append(f"; {outcome.bad.total():,} bad ones were set aside ({reasons})", style="yellow")

@@ -438,10 +438,12 @@ def _joined(metadata: ConsumerGroupMetadata) -> bool:
     return metadata.generation_id >= 0 and bool(metadata.member_id)
 
 
-def newest(options: Options, partition: TopicPartition, count: int, seconds: float, tick: Tick) -> list[Any]:
-    """The committed records among the last `count` offsets of a partition, read outside any group."""
+def newest_headers(
+    options: Options, partition: TopicPartition, count: int, seconds: float, tick: Tick
+) -> list[dict[str, bytes]]:
+    """Of the committed records among the last `count` offsets of a partition, read outside any group."""
 
-    def read() -> list[Any]:
+    def read() -> list[dict[str, bytes]]:
         deadline = time.monotonic() + seconds
         consumer = KafkaConsumer(
             **_common(options), isolation_level="read_committed", bootstrap_timeout_ms=int(seconds * 1000)
@@ -451,11 +453,14 @@ def newest(options: Options, partition: TopicPartition, count: int, seconds: flo
             begin = consumer.beginning_offsets([partition], timeout_ms=seconds * 1000)[partition]
             end = consumer.end_offsets([partition], timeout_ms=seconds * 1000)[partition]
             consumer.seek(partition, max(begin, end - count))
-            found: list[Any] = []
-            while consumer.position(partition) < end:
+            found: list[dict[str, bytes]] = []
+            while consumer.position(partition, timeout_ms=0) < end:
                 if time.monotonic() > deadline:
-                    raise kafka_errors.KafkaTimeoutError(f"no records up to offset {end}")
-                found += consumer.poll(timeout_ms=SLICE_SECONDS * 1000).get(partition, [])
+                    raise kafka_errors.KafkaTimeoutError(
+                        f"not read up to offset {end} within {seconds:.0f} s"
+                    )
+                records = consumer.poll(timeout_ms=SLICE_SECONDS * 1000).get(partition, ())
+                found += (dict(record.headers) for record in records)
             return found
         finally:
             consumer.close()
@@ -463,9 +468,8 @@ def newest(options: Options, partition: TopicPartition, count: int, seconds: flo
     try:
         return ticking(read, tick)
     except KafkaError as error:
-        raise TransportError(
-            f"{partition.topic}-{partition.partition} cannot be read: {_said(error)}"
-        ) from error
+        place = f"{partition.topic}-{partition.partition}"
+        raise TransportError(f"{place} cannot be read: {_said(error)}") from error
 
 
 # --- producing --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Protocol
 from streamrnn.config import Config
 from streamrnn.config import models as m
 from streamrnn.errors import ConfigError, Fenced, RecoveryError, TransportError
-from streamrnn.kafka_client import LARGEST, Options, native, newest, probe, require_topics
+from streamrnn.kafka_client import LARGEST, Options, native, newest_headers, probe, require_topics
 from streamrnn.service.courses import Confluence, Course, Courses
 from streamrnn.service.delivery import ANSWER_SECONDS, RETRY_SECONDS, Delivery, Verdict
 from streamrnn.service.membership import OUTSIDE, Membership
@@ -36,8 +36,9 @@ REJOIN_SECONDS = 2.0
 """How long part of a number may be missing before the group is asked to share out anew."""
 RESTATE_SECONDS = 5.0
 """How often positions beyond control records are committed."""
-LOOK_BACK = 10_000
+LOOK_BACK = 1000
 """Offsets of the target in which copies are looked for where there is no committed position."""
+LOOK_BACK_SECONDS = 60.0
 LARGEST_COPY = 64 * LARGEST
 """The broker decides what is too large for the topic."""
 
@@ -137,8 +138,7 @@ def _last_copy(options: Options, target: str, partition: Partition, tick: Callab
     """The offset of the last record of `partition` among the newest of the partition it is copied into."""
     into = native(Partition(target, partition.number))
     found = None
-    for record in newest(options, into, LOOK_BACK, ANSWER_SECONDS, tick):
-        headers = dict(record.headers)
+    for headers in newest_headers(options, into, LOOK_BACK, LOOK_BACK_SECONDS, tick):
         if headers.get("origin_topic") == partition.topic.encode():
             found = int(headers.get("origin_offset", b"0"))
     return found

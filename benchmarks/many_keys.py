@@ -8,7 +8,9 @@ has a process of its own:
                 are as large and the memory that is touched is not, so that the ratio is what caches cost,
                 and nothing else
 3. snapshot     the copy that the loop waits for, writing it, and reading it into a fresh learner, which must
-                have the same bits; medians of three
+                have the same bits; medians of three; the disk's own time comes on top
+
+Times are of the CPU, which other work on the machine disturbs least.
 
     python benchmarks/many_keys.py                  two minutes, 3 GB of memory
     python benchmarks/many_keys.py --keys 1 1000    small
@@ -51,7 +53,7 @@ PARTITION = Partition("benchmark", 0)
 
 
 class Costs(NamedTuple):
-    """Of one number of keys; events in microseconds of CPU, snapshots in seconds of the wall clock."""
+    """Of one number of keys; CPU in microseconds per event, in seconds per snapshot."""
 
     keys: int
     formula: int
@@ -107,7 +109,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
         costs = [pool.submit(measure, keys, options.rounds).result() for keys in options.keys]
-    title = f"GRU {HIDDEN}, one step, events per second of CPU, medians of {options.rounds} rounds"
+    title = f"GRU {HIDDEN}, one step, per second and in seconds of CPU, medians of {options.rounds} rounds"
     show_table(title, COLUMNS, [each.row() for each in costs], markdown=options.markdown)
 
 
@@ -211,9 +213,9 @@ def restore(store: Store, offset: int, keys: int) -> Learner:
 
 
 def timed(act: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+    start = time.process_time()
     result = act()
-    return time.perf_counter() - start, result
+    return time.process_time() - start, result
 
 
 def resident() -> int:

@@ -27,9 +27,10 @@ def derivative(outputs: Array, t: int, target: Array, levels: Array, share: Any,
         return
     top = _largest(outputs[t])
     for i in range(classes):
-        power = exp(outputs[t, i] - top)
-        dys[t, i] = power
-        total += power
+        dys[t, i] = exp(outputs[t, i] - top)
+    # On its own: a sum beside a store would be taken in an order that depends on where the arrays lie.
+    for i in range(classes):
+        total += dys[t, i]
     part = share / total
     for i in range(classes):
         dys[t, i] *= part

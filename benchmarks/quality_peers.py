@@ -2,7 +2,8 @@
 
 Each model sees what the learner sees: the same fields, calendars, past labels and lags, with river's own
 preprocessing, its defaults, and one model per key. Where past labels are known a regression is put in two
-ways: as it is, and on *differences* (the change from the last known label, from such changes).
+ways: as it is, and on *differences* (the change from the last known label, from such changes). A number beyond
+all labels of its key so far is cut to their range: some of the models diverge now and then.
 """
 
 import math
@@ -224,7 +225,7 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
     """The models that are run on a set, by name; the quick ones first.
 
     Slow ones are left out where a stream is long: of numbers SRP beyond 5,000 rows, KNN beyond 20,000, of
-    classes both beyond 60,000. Beyond 20,000 rows ARF is run on differences alone, everywhere its better form.
+    classes both beyond 60,000. Beyond 20,000 rows ARF is run on differences alone: they suit it better.
     """
     naive: dict[str, Callable[[], Peer]] = {"naive": lambda: Naive(_naive_lag(of))} if of.past_labels else {}
     if of.classes:
@@ -293,14 +294,16 @@ def judged(of: Set, target: str, make: Callable[[], Peer]) -> Iterator[Judged | 
     """What a peer predicted for each label, in order of rows; None for a row whose label judges nothing."""
     made: dict[str, Peer] = {}
     waiting: dict[str, deque[tuple[Event, Any]]] = defaultdict(deque)
+    ranges: dict[str, Range] = defaultdict(Range)
     for event in events(of, target):
         if event.key not in made:
             made[event.key] = make()
-        peer = made[event.key]
-        queue = waiting[event.key]
-        if not of.horizon:
-            queue.append((event, peer.predict(event)))
+        peer, queue, seen = made[event.key], waiting[event.key], ranges[event.key]
         known = event.label is not None and event.label == event.label
+        if of.horizon and known:
+            seen.add(event.label)
+        if not of.horizon:
+            queue.append((event, seen.cut(peer.predict(event))))
         found = None
         if len(queue) > of.horizon - (of.horizon > 0):
             then, prediction = queue.popleft()
@@ -308,5 +311,26 @@ def judged(of: Set, target: str, make: Callable[[], Peer]) -> Iterator[Judged | 
                 found = Judged(event.key, event.label, prediction)
                 peer.learn(then, event.label)
         if of.horizon:
-            queue.append((event, peer.predict(event)))
+            queue.append((event, seen.cut(peer.predict(event))))
+        elif known:
+            seen.add(event.label)
         yield found
+
+
+class Range:
+    """Where the labels so far lie; classes have none."""
+
+    def __init__(self) -> None:
+        self._low, self._high = math.inf, -math.inf
+
+    def add(self, label: Any) -> None:
+        if isinstance(label, float):
+            self._low, self._high = min(self._low, label), max(self._high, label)
+
+    def cut(self, prediction: Any) -> Any:
+        """The prediction within the range; one that is no number is its middle."""
+        if not isinstance(prediction, float | int) or self._low > self._high:
+            return prediction
+        if not math.isfinite(prediction):
+            return (self._low + self._high) / 2
+        return min(max(float(prediction), self._low), self._high)

@@ -2,8 +2,8 @@
 
 Each model sees what the learner sees: the same fields, calendars, past labels and lags, with river's own
 preprocessing, its defaults, and one model per key. Where past labels are known a regression is put in two
-ways: as it is, and on *differences* (the change from the last known label, from such changes). A number beyond
-all labels of its key so far is cut to their range: some of the models diverge now and then.
+ways: as it is, and on *differences* (the change from the last known label, from such changes). Some models
+diverge now and then: what they say is held within three times the range of the key's labels so far.
 """
 
 import math
@@ -328,9 +328,10 @@ class Range:
             self._low, self._high = min(self._low, label), max(self._high, label)
 
     def cut(self, prediction: Any) -> Any:
-        """The prediction within the range; one that is no number is its middle."""
+        """The prediction, held within three times the range; one that is no number is the range's middle."""
         if not isinstance(prediction, float | int) or self._low > self._high:
             return prediction
         if not math.isfinite(prediction):
             return (self._low + self._high) / 2
-        return min(max(float(prediction), self._low), self._high)
+        width = self._high - self._low
+        return min(max(float(prediction), self._low - width), self._high + width)

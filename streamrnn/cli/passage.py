@@ -35,6 +35,8 @@ class Outcome:
     """From the first record read to the last one learned, reading included."""
     bad: Counter[str] = field(default_factory=Counter)
     """Records set aside, by reason."""
+    rules_mixed: bool = True
+    """The naive rules are members of the mix, so that it competes with them."""
     error: str = "mae"
     """Which figure of the quality is the error that members are compared by."""
     whole: Quality = field(default_factory=dict)
@@ -68,23 +70,29 @@ def pass_through(
         learner = Learner(config, LINEAGE)
         learner.take_weights()
         learner.warm_up()
-        return learner, _Pass(learner, rows, total, progress, predictions).run()
+        outcome = Outcome(total, rules_mixed=config.mix.baselines)
+        return learner, _Pass(learner, rows, outcome, progress, predictions).run()
     finally:
         rows.close()
 
 
 class _Pass:
     def __init__(
-        self, learner: Learner, rows: Rows, total: int, progress: Progress, predictions: IO[bytes] | None
+        self,
+        learner: Learner,
+        rows: Rows,
+        outcome: Outcome,
+        progress: Progress,
+        predictions: IO[bytes] | None,
     ) -> None:
         self._learner = learner
         self._rows = rows
-        self._half = total // 2
-        self._total = total
+        self._total = outcome.total
+        self._half = outcome.total // 2
         self._progress = progress
         self._predictions = predictions
         self._at_half = learner.mixture.state()
-        self.outcome = Outcome(total)
+        self.outcome = outcome
 
     def run(self) -> Outcome:
         curves = _Curves(self._learner)

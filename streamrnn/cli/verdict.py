@@ -60,7 +60,8 @@ def _table(learner: Learner, outcome: Outcome) -> Table:
     error, figure = _SHORT[outcome.error], _SHORT[other]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2))
     table.add_column("")
-    for above, below in ((error, "whole"), (error, "2nd half"), (figure, "2nd half"), ("skill", "2nd half")):
+    columns = [(error, "whole"), (error, "2nd half"), (figure, "2nd half"), ("skill", "2nd half")]
+    for above, below in columns if outcome.rules_mixed else columns[:-1]:
         table.add_column(f"{above}\n{below}", justify="right")
     table.add_column("weight\nnow", justify="right")
     weights = learner.mixture.mean_weights()
@@ -71,7 +72,7 @@ def _table(learner: Learner, outcome: Outcome) -> Table:
             f"{figures[outcome.error]:.4g}",
             f"{late[outcome.error]:.4g}",
             f"{late[other]:.1%}" if other == "accuracy" else f"{late[other]:.4g}",
-            _skill(late["skill"]),
+            *([_skill(late["skill"])] if outcome.rules_mixed else []),
             f"{weights[name]:.0%}" if name in weights else "",
         )
     return table
@@ -83,7 +84,8 @@ def _skill(skill: float) -> Text:
 
 
 def _curves(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
-    drawn = [best_rule(learner, outcome), *_networks(learner), "mix"]
+    rules = [best_rule(learner, outcome)] if outcome.rules_mixed else []
+    drawn = [*rules, *_networks(learner), "mix"]
     curves = {name: Curve(_smooth(outcome.curves[name]), _style(name, learner)) for name in drawn}
     width = max(20, min(console.width - 12, 96))
     return plot(curves, width, 10, f"({_SHORT[outcome.error]} over the rows)")
@@ -110,6 +112,11 @@ def _sentence(learner: Learner, outcome: Outcome) -> Text:
     late = outcome.second_half
     if not late["mix"]["count"]:
         return Text("Nothing was judged: no row had a label for a prediction made before.", style="yellow")
+    if not outcome.rules_mixed:
+        figure = f"{_NAMES[outcome.error]} {late['mix'][outcome.error]:.4g}"
+        return Text(
+            f"The networks alone: {figure}, over the second half; no simple rule is mixed in.", style="bold"
+        )
     rule = best_rule(learner, outcome)
     ours, theirs, skill = late["mix"][outcome.error], late[rule][outcome.error], late["mix"]["skill"]
     figures = f"{_NAMES[outcome.error]} {ours:.4g} against {theirs:.4g} of the best simple rule, {rule}"

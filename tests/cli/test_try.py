@@ -1,6 +1,7 @@
 """First contact: `try` and `init`."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,40 @@ def test_the_next_step_repeats_what_was_asked(run: Run, stream: Path) -> None:
     wishes = ("--predict", "y", "--horizon", 2, "--season", 12, "--key", "sensor")
     _, out, _ = run("try", stream, *wishes, "--set", NETWORKS)
     assert f"streamrnn init {stream} --predict y --key sensor --horizon 2 --season 12 -o config.yaml" in out
+
+
+def test_try_takes_classes_by_name_and_by_order(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("x,kind,y\n" + "".join(f"{i % 3 / 3},{'abc'[i % 3]},{i % 3}\n" for i in range(300)))
+    code, out, _ = run("try", path, "--predict", "kind", "--set", NETWORKS)
+    assert code == 0 and "task: multiclass (kind has 3 classes" in out
+    assert all(f"\n{name} " in out for name in ("mix", "small", "last_label", "majority"))
+    assert "log loss" in out and "accuracy" in out
+    code, out, _ = run("try", path, "--predict", "y", "--task", "multiclass", "--set", NETWORKS)
+    assert code == 0 and "task:" not in out
+    assert f"Next: streamrnn init {path} --predict y --task multiclass -o config.yaml" in out
+
+
+def test_try_reads_text_by_its_characters_and_not_longer_than_it_needs(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text.jsonl"
+    lines = [f"{'to be or not to be, ' * 50}{i}\n" for i in range(200)]
+    path.write_text("".join(json.dumps({"line": line}) + "\n" for line in lines))
+    code, out, _ = run("try", path, "--set", NETWORKS)
+    assert code == 0 and "task: next_token (line is text" in out
+    assert "rows: the first 149 (--rows N for more)" in out
+    assert "149 rows of 149," in out and "characters/s" in out
+    assert all(f"\n{name} " in out for name in ("mix", "small", "order0", "order2"))
+    assert f"Next: streamrnn init {path} -o config.yaml" in out
+    assert "4 rows of 4,0" in run("try", path, "--rows", 4, "--set", NETWORKS)[1]
+
+
+def test_no_skill_is_told_where_simple_rules_are_not_mixed_in(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = "".join(f"{i % 10},{i % 10 // 5 + i % 3 / 9},{'ab'[i % 10 // 5]}\n" for i in range(300))
+    path.write_text("sequence,x,y\n" + rows)
+    code, out, _ = run("try", path, "--predict", "y", "--set", NETWORKS)
+    assert code == 0 and "past labels: not used (y is the same on all rows of a sequence)" in out
+    assert "The networks alone: log loss" in out and " skill" not in out and "\nlast_label " in out
 
 
 @pytest.mark.parametrize("command", ["try", "init"])

@@ -40,10 +40,7 @@ def test_what_only_moves_data_does_not_show(override: str) -> None:
 
 
 def test_spelling_out_a_default_changes_nothing() -> None:
-    assert (
-        form("networks.0.learning_rate=1e-3", "scaling.half_life=20000", "networks.0.clip=10")
-        == form()
-    )
+    assert form("networks.0.learning_rate=1e-3", "scaling.half_life=20000", "networks.0.clip=10") == form()
 
 
 def test_a_difference_names_every_path_with_both_values() -> None:

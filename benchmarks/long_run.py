@@ -110,10 +110,12 @@ def side_by_side(events: int) -> list[list[Tenth]]:
     ) as progress:
         tasks = {name: progress.add_task(name, total=events) for name in names}
         mine: dict[Any, str] = {}
+        processes = []
         for name, run in names.items():
             here, there = spawn.Pipe(duplex=False)
             mine[here] = name
-            spawn.Process(target=run, args=(events, there), daemon=True).start()
+            processes.append(spawn.Process(target=run, args=(events, there), daemon=True))
+            processes[-1].start()
             there.close()  # so that the end of the process is the end of the pipe
         while mine:
             for pipe in wait(list(mine)):
@@ -122,6 +124,8 @@ def side_by_side(events: int) -> list[list[Tenth]]:
                     progress.update(tasks[mine[pipe]], completed=message)
                 else:
                     found[mine.pop(pipe)] = message
+    for process in processes:
+        process.join()
     return [found[name] for name in names]
 
 

@@ -5,8 +5,8 @@ GRU of 32 that looks one step back and published exactly once, 500 to a transact
 (`streamrnn run`) has both partitions, and two services have one each. Rates are read off the timestamps of
 what was published while both partitions flowed, so that starts and the group's meeting do not count.
 
-The broker works on the same two cores. What the cores themselves allow is shown by `streamrnn replay` of a
-file, without a broker: two at once against one.
+The broker works on the same two cores; its own time per event is shown. What the cores themselves allow is
+shown by `streamrnn replay` of a file, without a broker: two at once against one.
 
     python benchmarks/two_services.py               five minutes; needs the extra `broker`
     python benchmarks/two_services.py --rounds 1 --repeat 1
@@ -15,6 +15,7 @@ file, without a broker: two at once against one.
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -51,31 +52,31 @@ def main() -> None:
     file, what = elec2()
     events = values(file) * options.repeat
     events = events[: len(events) // PARTITIONS * PARTITIONS]
-    one, two, alone, together = [], [], [], []
-    with site() as place:
+    one, two, broker, alone, together = [], [], [], [], []
+    with site() as (place, pid):
         create_topics(place.options, {"all.events": PARTITIONS}, {"retention.ms": "-1"})
         produce(place.options, "all.events", ((None, value) for value in events))  # they take turns
         rounds = range(options.rounds + 1)
         for number in track(rounds, "rounds", console=Console(stderr=True), transient=True):
-            rates = (
-                served(place, f"one-{number}", len(events), 1),
-                served(place, f"two-{number}", len(events), 2),
-                replayed(place, file, 1),
-                replayed(place, file, 2),
-            )
+            before = seconds_of(pid)
+            mine = [served(place, f"{count}-{number}", len(events), count) for count in (1, 2)]
+            spent = (seconds_of(pid) - before) / (2 * len(events)) * 1e6
+            theirs = [replayed(place, file, count) for count in (1, 2)]
             if number:  # the first round compiles what is not in the cache
-                for found, rate in zip((one, two, alone, together), rates, strict=True):
-                    found.append(rate)
-    figures = [
+                found = (*mine, spent, *theirs)
+                for figures, figure in zip((one, two, broker, alone, together), found, strict=True):
+                    figures.append(figure)
+    results = [
         Figure("one service", one, "events/s", ""),
         Figure("two services", two, "events/s", ""),
         Figure("two / one, in one round", ratios(two, one), "", "", ".2f"),
+        Figure("CPU of the broker per event", broker, "µs", ""),
         Figure("one `replay`", alone, "events/s", ""),
         Figure("two at once", together, "events/s", ""),
         Figure("two / one, in one round", ratios(together, alone), "", "", ".2f"),
     ]
     title = f"GRU {HIDDEN}, one step, {what}, {PARTITIONS} partitions, medians of {options.rounds} rounds"
-    show(figures, title, markdown=options.markdown)
+    show(results, title, markdown=options.markdown)
 
 
 def ratios(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -83,11 +84,13 @@ def ratios(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site() -> Iterator[tuple[Site, int]]:
+    """And the process id of its broker."""
     with tempfile.TemporaryDirectory(prefix="streamrnn-bench-") as name:
         folder = Path(name)
         with Broker(folder / "broker", settings=MEETING) as broker:
-            yield Site(folder, broker)
+            assert broker.pid is not None
+            yield Site(folder, broker), broker.pid
 
 
 # --- through the broker -----------------------------------------------------------------------------
@@ -104,6 +107,12 @@ def served(place: Site, name: str, events: int, services: int) -> float:
     if any([process.wait() for process in processes]):
         raise RuntimeError(configuration.with_suffix(".log").read_text())
     return rate(place, topics.predictions, events)
+
+
+def seconds_of(pid: int) -> float:
+    """CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rate(place: Site, topic: str, events: int) -> float:

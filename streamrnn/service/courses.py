@@ -99,7 +99,7 @@ class Courses:
         """For the log."""
         numbers = sorted({course.partition.number for course in self})
         waiting = sum(len(course.waiting) for course in self)
-        text = f"{len(numbers)} of the partitions are here, {waiting} records wait for their turn"
+        text = f"{len(numbers)} partitions of each topic are here, {waiting} records wait for their turn"
         late = [
             str(course.partition)
             for course in self

@@ -46,8 +46,10 @@ def read(path: Path) -> dict[str, Array]:
         raise ConfigError(
             f"{path}: NumPy cannot hold these weights ({error}); save them as float32"
         ) from error
-    if odd := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise ConfigError(f"{path}: array {odd[0]} is not finite")
+    if odd := [array.dtype for array in arrays.values() if array.dtype.kind != "f"]:  # where NumPy was taught
+        raise ConfigError(f"{path}: NumPy cannot hold these weights ({odd[0]}); save them as float32")
+    if wrong := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise ConfigError(f"{path}: array {wrong[0]} is not finite")
     return arrays
 
 

@@ -213,11 +213,13 @@ class Stream:
     def _planned(self, columns: Sequence[int], series: int) -> Plan:
         first, more = self._first_plan, series - self._first_plan.scaled.size
         nothing = np.zeros(more, np.int64)
-        numbers = [(column, place + 1, 0, -1) for place, column in enumerate(columns)]
+        numbers = [(column, place + 1, 0, -1, -1) for place, column in enumerate(columns)]
+        operations = np.concatenate([first.operations, np.array(numbers, np.int64).reshape(-1, 5)])
+        operations[operations[:, 4] >= 0, 4] += more  # statistics of changes come after those of all series
         return first._replace(
             scaled=np.append(first.scaled, np.ones(more, np.bool_)),
             one_hot=np.append(first.one_hot, np.zeros(more, np.bool_)),
             offset=np.append(first.offset, nothing),
             length=np.append(first.length, nothing),
-            operations=np.concatenate([first.operations, np.array(numbers, np.int64).reshape(-1, 4)]),
+            operations=operations,
         )

@@ -81,6 +81,14 @@ def test_two_lines_are_a_configuration() -> None:
             'delivery: expected exactly_once or at_least_once, not "exactly_onse"; did you mean exactly_',
         ),
         ("source: {kafka: {topic: t}}", "source.kafka.group: missing"),
+        (
+            "source: {kafka: {topic: all, merge: [a, all], group: g}}",
+            "source.kafka.merge: all is the topic that is copied into; leave it out",
+        ),
+        (
+            "source: {kafka: {topic: all, merge: [a, b, a], group: g}}",
+            "source.kafka.merge: a topic stands twice",
+        ),
         ("source: {kafak: {topic: t}}", "source.kafak: unknown; did you mean kafka?"),
         ("source: 7", "source: expected a mapping with one of: kafka, file, stdin"),
         (

@@ -48,7 +48,14 @@ def kept(path: Path) -> dict[str, Any]:
 
 def keep(path: Path, results: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(kept(path) | results, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(kept(path) | _short(results), indent=1, sort_keys=True) + "\n")
+
+
+def _short(value: Any) -> Any:
+    """With six digits of every number."""
+    if isinstance(value, dict):
+        return {name: _short(item) for name, item in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def stamp(of: Set) -> str:
@@ -121,6 +128,7 @@ class Line(NamedTuple):
 
     of: Set
     naive: float
+    """Of the better naive rule."""
     peers: dict[str, float]
     ours: dict[str, float]
 
@@ -150,12 +158,16 @@ def lines(sets: Sequence[Set]) -> list[Line]:
 def _line(of: Set, members: dict[str, Figures]) -> Line:
     peers = _peers_of(of)
     naive = peers.pop("naive", {})
-    ours = {name: found for name, found in members.items() if of.measure in found or of.measure == "skill"}
+    in_measure = {n: found for n, found in members.items() if of.measure in found or of.measure == "skill"}
+    ours = {name: _value(of, found, naive) for name, found in in_measure.items()}
+    rules = {name: ours[name] for name in RULES & ours.keys()} if of.past_labels else {}
+    if naive and of.classes:
+        rules["naive"] = naive["accuracy"]
     return Line(
         of,
-        _value(of, naive, naive) if naive else math.nan,
+        rules[_best(of, rules)] if rules else math.nan,
         {name: _value(of, found, naive) for name, found in peers.items()},
-        {name: _value(of, found, naive) for name, found in ours.items()},
+        {name: value for name, value in ours.items() if of.past_labels or name not in RULES},
     )
 
 
@@ -195,7 +207,9 @@ streamrnn is ahead of the best peer on {won} of {compared} sets. *Error less* is
 peer; accuracy and skill count as 1 − value. *Skill* is 1 − the mean over keys and fields of mean absolute
 error / that of the naive rule, which repeats the shortest season, or the last value.
 """
-COLUMNS = ("set", "measure", "naive rule", "best of river", "", "streamrnn", "error less")
+RULES = {"last", "mean", "season", "season_corrected", "last_label", "majority"}
+"""Members that every mix has: they are no networks."""
+COLUMNS = ("set", "measure", "best naive rule", "best of river", "", "streamrnn", "error less")
 
 
 def _row(line: Line) -> list[str]:
@@ -247,7 +261,9 @@ def _about(of: Set) -> str:
 def _details(line: Line) -> str:
     """Everyone, the best first."""
     everyone = [(name, value, "river") for name, value in line.peers.items()]
-    everyone += [(f"**{n}**" if n == "mix" else n, value, "streamrnn") for n, value in line.ours.items()]
+    for name, value in line.ours.items():
+        shown = "**mix**" if name == "mix" else name
+        everyone.append((shown, value, "naive rules" if name in RULES else "streamrnn"))
     everyone.sort(key=lambda entry: _error(line.of, entry[1]))
     show = _shown(line.of)
     return _table(

@@ -121,6 +121,8 @@ def _calendar(of: Set, text: str, key: str, times: dict[str, float], codes: Inpu
         codes[part] = value
         waves[f"{part}.sin"] = math.sin(2 * math.pi * value / period)
         waves[f"{part}.cos"] = math.cos(2 * math.pi * value / period)
+        if part != "yearday":
+            waves[f"{part}={value}"] = 1.0
     if of.irregular:
         second = moment.timestamp()
         codes["elapsed"] = waves["elapsed"] = math.log1p(max(0.0, second - times.get(key, second)))

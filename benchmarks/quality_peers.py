@@ -60,6 +60,7 @@ def events(of: Set, target: str) -> Iterator[Event]:
     last: dict[str, Any] = {}
     times: dict[str, float] = {}
     held: dict[str, Inputs] = defaultdict(dict)
+    absent: Inputs = {}  # an indicator that is only ever 1 would be scaled to 0
     for row in of.rows():
         key = row[of.key] if of.key else ""
         label = _label(of, row[target])
@@ -76,7 +77,8 @@ def events(of: Set, target: str) -> Iterator[Event]:
         if of.classes and of.past_labels:
             codes["previous"] = last.get(key, "none")
             waves[f"previous={last.get(key, 'none')}"] = 1.0
-        yield Event(key, label, codes, waves, last.get(key, 0.0))
+        absent |= {name: 0.0 for name in waves if "=" in name}
+        yield Event(key, label, codes, absent | waves, last.get(key, 0.0))
         if not of.horizon:
             _know(history, last, key, label)
 

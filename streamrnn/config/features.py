@@ -34,12 +34,12 @@ CalendarPart = Literal["minute", "hour", "weekday", "day", "month", "yearday"]
 
 
 class CalendarFeature(Part):
-    """Parts of a time as sine and cosine."""
+    """Parts of a time as sine and cosine; an hour, a weekday and a month also by value."""
 
     calendar: str
     """The field that holds the time."""
     parts: Annotated[tuple[CalendarPart, ...], Field(min_length=1)] = ("hour", "weekday")
-    """A pair of inputs each."""
+    """A pair of inputs each, for an hour 24 more, for a weekday 7, for a month 12."""
     zone: Zone = "UTC"
     """IANA time zone of the parts, and of times written without an offset."""
 

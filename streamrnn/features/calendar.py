@@ -1,4 +1,7 @@
-"""Parts of local time as sine and cosine."""
+"""Parts of local time: sine and cosine of each, and an input for each value of hour, weekday and month.
+
+A wave tells what lies close together. But a rush hour is over within the hour, which a day's wave cannot say.
+"""
 
 import math
 
@@ -11,7 +14,10 @@ from streamrnn.features.specs import Calendar
 
 PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
 """How many values each part can take; a part counts from 0 (Monday, the first, January)."""
+VALUED = ("hour", "weekday", "month")
+"""Parts with an input for each value."""
 _PARTS = list(PERIODS)
+_PERIODS = np.array(list(PERIODS.values()), np.int64)
 
 
 def _circle() -> NDArray[np.float64]:
@@ -25,26 +31,35 @@ def _circle() -> NDArray[np.float64]:
 
 
 class CalendarEncoder:
-    """Writes sine and cosine of each part; both 0 where the time is missing."""
+    """Writes the inputs of each part; all 0 where the time is missing."""
 
     def __init__(self, spec: Calendar) -> None:
         self._zone = spec.zone
         self._parts = np.array([_PARTS.index(part) for part in spec.parts], np.int64)
+        self._valued = np.array([part in VALUED for part in spec.parts], np.bool_)
         self._table = _circle()
-        self.names = [f"{spec.field}.{part}.{wave}" for part in spec.parts for wave in ("sin", "cos")]
+        self.names = [f"{spec.field}.{name}" for part in spec.parts for name in _inputs(part)]
 
     def encode(self, seconds: NDArray[np.float64], x: NDArray[np.float64], column: int) -> None:
         """Fill columns `column`, … of x (n, d) from UTC `seconds` (n,)."""
         local = seconds.tolist()
         if self._zone != "UTC":
             local = to_local(local, self._zone)
-        _encode(np.array(local, np.float64), self._parts, self._table, x, column)
+        _encode(np.array(local, np.float64), self._parts, self._valued, _PERIODS, self._table, x, column)
+
+
+def _inputs(part: str) -> list[str]:
+    """Its columns."""
+    values = [f"{part}.{value}" for value in range(PERIODS[part])] if part in VALUED else []
+    return [f"{part}.sin", f"{part}.cos", *values]
 
 
 @njit(cache=True, error_model="numpy")
 def _encode(
     local: NDArray[np.float64],
     parts: NDArray[np.int64],
+    valued: NDArray[np.bool_],
+    periods: NDArray[np.int64],
     table: NDArray[np.float64],
     x: NDArray[np.float64],
     column: int,
@@ -59,10 +74,14 @@ def _encode(
         value[1] = second // 3600 % 24
         value[2] = (day + 3) % 7  # 1970-01-01 was a Thursday
         value[3], value[4], value[5] = _date(day)
+        place = column
         for j in range(parts.shape[0]):
             wave = table[parts[j], value[parts[j]]]
-            x[i, column + 2 * j] = wave[0]
-            x[i, column + 2 * j + 1] = wave[1]
+            x[i, place], x[i, place + 1] = wave[0], wave[1]
+            place += 2
+            if valued[j]:
+                x[i, place + value[parts[j]]] = 1.0
+                place += periods[parts[j]]
 
 
 @njit(cache=True, error_model="numpy")

@@ -22,7 +22,10 @@ class Category:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Parts of a time field in an IANA time zone; two inputs (sine, cosine) each."""
+    """Parts of a time field in an IANA time zone.
+
+    Two inputs (sine, cosine) each; an hour, a weekday and a month also one for each value.
+    """
 
     field: str
     parts: tuple[str, ...] = ("hour", "weekday")

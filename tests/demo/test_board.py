@@ -13,6 +13,8 @@ from streamrnn.cli.demo.status import Status
 from tests.demo.test_readings import record
 
 MEMBERS = ("mix", "one-step", "growing", "last", "mean", "season", "season_corrected")
+WORKER = "worker 4194304, killed 99.9 s ago"
+"""As long as it gets."""
 
 
 def scene() -> Scene:
@@ -22,7 +24,7 @@ def scene() -> Scene:
             losses = {name: 100.0 + 10 * index + hour / 100 for index, name in enumerate(MEMBERS)}
             readings.add(column % 2, sensor.encode(), record(sensor, hour, losses, hour * 2 + column // 2))
     status = Status(17, True, "", {"one-step": (1, 1), "growing": (2, 4)}, {"mix": 0.0, "growing": 0.75})
-    return Scene(readings, 66037, 7000, 1234.5, status, "worker 17", [3000])
+    return Scene(readings, 66037, 7000, 1234.5, status, WORKER, [3000])
 
 
 def text(renderable: object, width: int, height: int) -> list[str]:
@@ -37,6 +39,7 @@ def test_the_board_fits_into_the_terminal(width: int, height: int) -> None:
     lines = text(board(scene(), width, height), width, height)
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
+    assert WORKER in lines[1]
 
 
 def test_the_board_names_every_member_sensor_window_and_weight() -> None:
@@ -46,7 +49,7 @@ def test_the_board_names_every_member_sensor_window_and_weight() -> None:
         "6,720 of 66,037",
         "1,234/s",
         "lag 280",
-        "worker 17",
+        WORKER,
         "2·4",
         "75 %",
         "┊",

@@ -25,7 +25,8 @@ PATIENCE = 120.0
 def environment() -> dict[str, str]:
     here = str(Path(streamrnn.__file__).parent.parent)
     numba = str(cache_folder().absolute() / "numba")
-    return os.environ | {
+    sizeless = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return sizeless | {
         "PYTHONPATH": here,
         "STREAMRNN_CACHE_DIR": str(cache_folder().absolute()),
         "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", numba),
@@ -92,7 +93,7 @@ def _begun_anew_in_a_terminal(folder: Path) -> None:
         shown = _read_until(ours, b"kill -9 the worker")
         assert b"a new model begins" in shown
         os.write(ours, b"k")
-        _read_until(ours, b"comes back")
+        _read_until(ours, b", killed")
         os.write(ours, b"q")
         shown = _read_until(ours, b"Left half way")
         assert demo.wait(PATIENCE) == 0

@@ -14,6 +14,8 @@ from streamrnn.features import Calendar, Category, Elapsed, Inputs, Lags, Number
 from tests.features.streams import Event
 
 PERIODS = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 366}
+VALUED = {"hour", "weekday", "month"}
+"""Parts that have an input for each value, beside their waves."""
 
 
 class Statistics:
@@ -282,7 +284,7 @@ class Naive:
 
     def calendar(self, spec: Calendar, event: Event) -> list[float]:
         if event[spec.field] is None:
-            return [0.0] * (2 * len(spec.parts))
+            return [0.0] * sum(2 + PERIODS[part] * (part in VALUED) for part in spec.parts)
         local = datetime.fromtimestamp(event[spec.field], UTC).astimezone(ZoneInfo(spec.zone))
         parts = {
             "minute": local.minute,
@@ -292,8 +294,13 @@ class Naive:
             "month": local.month - 1,
             "yearday": local.timetuple().tm_yday - 1,
         }
-        angles = [2 * np.pi * parts[part] / PERIODS[part] for part in spec.parts]
-        return [wave for angle in angles for wave in (np.sin(angle), np.cos(angle))]
+        found = []
+        for part in spec.parts:
+            angle = 2 * np.pi * parts[part] / PERIODS[part]
+            found += [np.sin(angle), np.cos(angle)]
+            if part in VALUED:
+                found += [float(value == parts[part]) for value in range(PERIODS[part])]
+        return found
 
     def category(self, spec: Category, event: Event) -> list[float]:
         x = [0.0] * (spec.bound + spec.buckets)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamrnn.features import Calendar
-from streamrnn.features.calendar import PERIODS, CalendarEncoder
+from streamrnn.features.calendar import PERIODS, VALUED, CalendarEncoder
 from streamrnn.features.clock import read_times, time_zone, to_local, to_seconds
 
 ZONES = [
@@ -82,7 +82,7 @@ def test_calendar_parts_are_those_of_datetime_over_all_dates(zone):
     days = np.arange(-719_160, 2_932_894, 97) * 86_400.0  # years 1 to 9999
     seconds = days + np.arange(days.size) * 937.0 % 86_400.0
     encoder = CalendarEncoder(Calendar("t", tuple(PERIODS), zone))
-    x = np.zeros((days.size, 1 + 2 * len(PERIODS)))
+    x = np.zeros((days.size, 1 + len(encoder.names)))
     encoder.encode(seconds, x, 1)
     local = [
         (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=s)).astimezone(ZoneInfo(zone)) for s in seconds
@@ -91,15 +91,21 @@ def test_calendar_parts_are_those_of_datetime_over_all_dates(zone):
         [(t.minute, t.hour, t.weekday(), t.day - 1, t.month - 1, t.timetuple().tm_yday - 1) for t in local]
     )
     angles = 2 * np.pi * parts / np.array(list(PERIODS.values()))
-    np.testing.assert_allclose(x[:, 1::2], np.sin(angles), atol=1e-12)
-    np.testing.assert_allclose(x[:, 2::2], np.cos(angles), atol=1e-12)
+    column = {name: index + 1 for index, name in enumerate(encoder.names)}
+    for part, angle in zip(PERIODS, angles.T, strict=True):
+        np.testing.assert_allclose(x[:, column[f"t.{part}.sin"]], np.sin(angle), atol=1e-12)
+        np.testing.assert_allclose(x[:, column[f"t.{part}.cos"]], np.cos(angle), atol=1e-12)
+    for part, values in zip(PERIODS, parts.T, strict=True):
+        if part in VALUED:
+            indicators = x[:, [column[f"t.{part}.{value}"] for value in range(PERIODS[part])]]
+            np.testing.assert_array_equal(indicators, np.eye(PERIODS[part])[values])
     assert not x[:, 0].any()
 
 
-def test_a_missing_time_is_zero_on_both_waves():
-    x = np.zeros((2, 2))
+def test_a_missing_time_is_zero_on_both_waves_and_no_value():
+    x = np.zeros((2, 14))
     CalendarEncoder(Calendar("t", ("month",), "Asia/Kathmandu")).encode(np.array([math.nan, 0.0]), x, 0)
-    assert x.tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    assert x.tolist() == [[0.0] * 14, [0.0, 1.0, 1.0, *[0.0] * 11]]
 
 
 def test_zones_are_those_of_the_package_whatever_the_machine_has(tmp_path):

@@ -338,9 +338,9 @@ def test_columns_stand_in_the_order_of_the_features_and_carry_names():
         Previous(),
     )
     features = Features(specs, Target(("y",), "number"))
-    assert features.inputs == len(features.input_names) == 12
+    assert features.inputs == len(features.input_names) == 36
     assert features.input_names == [
-        *("time.hour.sin", "time.hour.cos"),
+        *("time.hour.sin", "time.hour.cos", *(f"time.hour.{hour}" for hour in range(24))),
         *("kind.0", "kind.1", "kind.hashed.0"),
         *("y.lag1", "y.lag1.missing", "y.lag2", "y.lag2.missing"),
         "time.elapsed",

@@ -87,7 +87,7 @@ def _progress(scene: Scene, width: int) -> Text:
     text = Text(f"{scene.readings.count:>6,} of {scene.total:,} events  ")
     text.append(f"{scene.rate:>5,.0f}/s", "bold")
     text.append(f"  lag {scene.lag:<5,} ")
-    text.append(scene.worker, "bright_red" if "comes back" in scene.worker else "dim")
+    text.append(scene.worker, "bright_red" if "killed" in scene.worker else "dim")
     room = width - len(text) - 2
     if room > 8:
         full = round(room * scene.readings.count / scene.total)

@@ -240,7 +240,7 @@ class Stage:
         scene.kills = [crash.count for crash in self._crashes]
         scene.worker = f"worker {self._worker.pid}"
         if self._crashes:
-            scene.worker += f" {self._crashes[-1]}"
+            scene.worker += f", {self._crashes[-1]}"
 
     # --- after the last one -------------------------------------------------------------------------
 
@@ -285,8 +285,8 @@ class Crash:
 
     def __str__(self) -> str:
         if self.back_after is None:
-            return f"(killed {time.time() - self._at:.1f} s ago, comes back)"
-        return f"(killed, back after {self.back_after:.1f} s)"
+            return f"killed {time.time() - self._at:.1f} s ago"
+        return f"back after {self.back_after:.1f} s"
 
 
 class Rate:

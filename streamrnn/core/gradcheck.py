@@ -217,6 +217,7 @@ def _network(case: Case, seed: int) -> Network:
         schedule=Schedule(rate=0.02, warmup=0),
         dtype="float64",
         seed=seed,
+        keep_gradient=True,
     )
 
 

@@ -36,7 +36,7 @@ class Dense(NamedTuple):
     """(m,)"""
 
 
-class Trace(NamedTuple):
+class HeadTrace(NamedTuple):
     """What each layer took, gave and is asked for; one row per judged step."""
 
     inputs: tuple[Array, ...]
@@ -78,13 +78,13 @@ def named(flat: Array, widths: tuple[int, ...]) -> dict[str, Array]:
     }
 
 
-def trace(rows: int, widths: tuple[int, ...], dtype: npt.DTypeLike) -> Trace:
+def trace(rows: int, widths: tuple[int, ...], dtype: npt.DTypeLike) -> HeadTrace:
     """Room for so many judged steps."""
 
     def room(width: int) -> Array:
         return np.zeros((rows, width), dtype)
 
-    return Trace(
+    return HeadTrace(
         inputs=tuple(room(d) for d in widths[:-1]),
         sums=tuple(room(m) for m in widths[1:]),
         deltas=tuple(room(m) for m in widths[1:]),
@@ -93,7 +93,7 @@ def trace(rows: int, widths: tuple[int, ...], dtype: npt.DTypeLike) -> Trace:
 
 @jit
 def forward(
-    layers: tuple[Dense, ...], trace: Trace, activation: int, states: Array, step: int, row: int
+    layers: tuple[Dense, ...], trace: HeadTrace, activation: int, states: Array, step: int, row: int
 ) -> None:
     """ŷ of the state in row `step` of `states`, into the trace's `row`."""
     copy(states[step], trace.inputs[0][row])
@@ -106,7 +106,7 @@ def forward(
 
 
 @jit
-def backward(layers: tuple[Dense, ...], trace: Trace, activation: int, row: int, dh: Array) -> None:
+def backward(layers: tuple[Dense, ...], trace: HeadTrace, activation: int, row: int, dh: Array) -> None:
     """∂L/∂h is added to `dh`; ∂L/∂ŷ stands in `row` of the last layer's deltas, the others' follow."""
     for layer in range(len(layers) - 1, 0, -1):
         below = trace.deltas[layer - 1][row]
@@ -117,7 +117,7 @@ def backward(layers: tuple[Dense, ...], trace: Trace, activation: int, row: int,
 
 
 @jit
-def accumulate(gradients: tuple[Dense, ...], trace: Trace, rows: int) -> Any:
+def accumulate(gradients: tuple[Dense, ...], trace: HeadTrace, rows: int) -> Any:
     """The gradient of every layer from the deltas of the first `rows` rows; returns its squared norm."""
     squares = like(trace.deltas[0][0, 0], 0.0)
     for layer in range(len(gradients)):

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from streamrnn.core.numerics import FIRST, apart, jit, like
 
+STORED = np.int64(-1)
+"""In place of the step whose factors make a gradient: it is stored as such."""
+
 Matrix = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.floating]
 
@@ -41,20 +44,26 @@ def affine(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
 def add_product(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
     """out += Wᵀ x for the inputs of step t.
 
-    Four rows at a time, to touch `out` less; four inputs that are all 0 (one-hot, masks) cost nothing.
+    Eight rows at a time, to touch `out` less; eight inputs that are all 0 (one-hot, masks) cost nothing.
     """
     d, m = inputs.shape[1], out.shape[0]
     zero = like(out[0], 0.0)
-    whole = d - d % 4
-    for j in range(0, whole, 4):
+    whole = d - d % 8
+    for j in range(0, whole, 8):
         x0, x1, x2, x3 = inputs[t, j], inputs[t, j + 1], inputs[t, j + 2], inputs[t, j + 3]
-        if x0 != zero or x1 != zero or x2 != zero or x3 != zero:
+        x4, x5, x6, x7 = inputs[t, j + 4], inputs[t, j + 5], inputs[t, j + 6], inputs[t, j + 7]
+        some = x0 != zero or x1 != zero or x2 != zero or x3 != zero
+        if some or x4 != zero or x5 != zero or x6 != zero or x7 != zero:
             for i in range(m):
                 out[i] += (
                     x0 * weights[j, i]
                     + x1 * weights[j + 1, i]
                     + x2 * weights[j + 2, i]
                     + x3 * weights[j + 3, i]
+                    + x4 * weights[j + 4, i]
+                    + x5 * weights[j + 5, i]
+                    + x6 * weights[j + 6, i]
+                    + x7 * weights[j + 7, i]
                 )
     for j in range(whole, d):
         x = inputs[t, j]
@@ -92,29 +101,32 @@ def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None
 def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> Any:
     """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for a bias row; returns Σ gradient².
 
-    Eight steps at a time: as many streams of deltas as the compiler still proves apart from the gradient.
+    Two rows by four steps at a time; a row stays in the nearest cache until all steps are in it.
     """
     if steps == 1:
         return _outer(gradient, inputs, deltas)
     rows, m = gradient.shape
     total = like(gradient[0, 0], 0.0)
-    for j in range(rows):
+    pairs, fours = rows - rows % 2, steps - steps % 4
+    for j in range(0, pairs, 2):
         for i in range(m):
             gradient[j, i] = like(total, 0.0)
-    eights = steps - steps % 8
-    fours = steps - steps % 4
-    for t in range(0, eights, 8):
-        for j in range(rows):
-            _add_eight(gradient, inputs, deltas, j, t)
-    for t in range(eights, fours, 4):
-        for j in range(rows):
-            _add_four(gradient, inputs, deltas, j, t)
-    for t in range(fours, steps):
-        for j in range(rows):
-            x = _factor(inputs, t, j)
-            for i in range(m):
-                gradient[j, i] += x * deltas[t, i]
-    for j in range(rows):
+        for i in range(m):
+            gradient[j + 1, i] = like(total, 0.0)
+        for t in range(0, fours, 4):
+            _add_tile(gradient, inputs, deltas, j, t)
+        for t in range(fours, steps):
+            _add_row(gradient, inputs, deltas, j, t)
+            _add_row(gradient, inputs, deltas, j + 1, t)
+        for i in range(m):
+            total += gradient[j, i] * gradient[j, i]
+        for i in range(m):
+            total += gradient[j + 1, i] * gradient[j + 1, i]
+    for j in range(pairs, rows):
+        for i in range(m):
+            gradient[j, i] = like(total, 0.0)
+        for t in range(steps):
+            _add_row(gradient, inputs, deltas, j, t)
         for i in range(m):
             total += gradient[j, i] * gradient[j, i]
     return total
@@ -122,52 +134,56 @@ def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> A
 
 @jit
 def _outer(gradient: Matrix, inputs: Matrix, deltas: Matrix) -> Any:
-    """The case of one step: gradient = x δᵀ, and Σ gradient² = |x|² |δ|²."""
+    """The case of one step, two rows at a time."""
     rows, m = gradient.shape
-    squares = like(gradient[0, 0], 0.0)
-    other = squares
-    for i in range(m):
-        other += deltas[0, i] * deltas[0, i]
-    for j in range(rows):
-        x = _factor(inputs, FIRST, j)
-        squares += x * x
+    pairs = rows - rows % 2
+    for j in range(0, pairs, 2):
+        x, y = factor(inputs, FIRST, j), factor(inputs, FIRST, j + 1)
+        for i in range(m):
+            delta = deltas[0, i]
+            gradient[j, i] = x * delta
+            gradient[j + 1, i] = y * delta
+    for j in range(pairs, rows):
+        x = factor(inputs, FIRST, j)
         for i in range(m):
             gradient[j, i] = x * deltas[0, i]
-    return squares * other
+    return outer_squares(inputs, deltas, rows)
 
 
 @jit
-def _factor(inputs: Matrix, t: int, j: int) -> Any:
+def factor(inputs: Matrix, t: int, j: int) -> Any:
     """What row j of the gradient takes of the deltas of step t: the input, or 1 for the bias."""
     return inputs[t, j] if j < inputs.shape[1] else like(inputs[0, 0], 1.0)
 
 
 @jit
-def _add_four(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
-    """Row j of the gradient takes in steps t to t + 3."""
-    x0, x1 = _factor(inputs, t, j), _factor(inputs, t + 1, j)
-    x2, x3 = _factor(inputs, t + 2, j), _factor(inputs, t + 3, j)
+def _add_row(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
+    """Row j of the gradient takes in step t."""
+    x = factor(inputs, t, j)
     for i in range(deltas.shape[1]):
-        gradient[j, i] += (
-            x0 * deltas[t, i] + x1 * deltas[t + 1, i] + x2 * deltas[t + 2, i] + x3 * deltas[t + 3, i]
-        )
+        gradient[j, i] += x * deltas[t, i]
 
 
 @jit
-def _add_eight(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
-    """Row j of the gradient takes in steps t to t + 7."""
-    x0, x1 = _factor(inputs, t, j), _factor(inputs, t + 1, j)
-    x2, x3 = _factor(inputs, t + 2, j), _factor(inputs, t + 3, j)
-    x4, x5 = _factor(inputs, t + 4, j), _factor(inputs, t + 5, j)
-    x6, x7 = _factor(inputs, t + 6, j), _factor(inputs, t + 7, j)
+def _add_tile(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
+    """Rows j and j + 1 of the gradient take in steps t to t + 3."""
+    x0, x1 = factor(inputs, t, j), factor(inputs, t + 1, j)
+    x2, x3 = factor(inputs, t + 2, j), factor(inputs, t + 3, j)
+    y0, y1 = factor(inputs, t, j + 1), factor(inputs, t + 1, j + 1)
+    y2, y3 = factor(inputs, t + 2, j + 1), factor(inputs, t + 3, j + 1)
     for i in range(deltas.shape[1]):
-        gradient[j, i] += (
-            x0 * deltas[t, i]
-            + x1 * deltas[t + 1, i]
-            + x2 * deltas[t + 2, i]
-            + x3 * deltas[t + 3, i]
-            + x4 * deltas[t + 4, i]
-            + x5 * deltas[t + 5, i]
-            + x6 * deltas[t + 6, i]
-            + x7 * deltas[t + 7, i]
-        )
+        d0, d1, d2, d3 = deltas[t, i], deltas[t + 1, i], deltas[t + 2, i], deltas[t + 3, i]
+        gradient[j, i] += x0 * d0 + x1 * d1 + x2 * d2 + x3 * d3
+        gradient[j + 1, i] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
+
+
+@apart
+def outer_squares(inputs: Matrix, deltas: Matrix, rows: int) -> Any:
+    """Σ gradient² of the first step alone, without the gradient: |x|² |δ|²; `rows` counts a bias row too."""
+    squares = like(inputs[0, 0], rows - inputs.shape[1])
+    other = like(inputs[0, 0], 0.0)
+    for j in range(inputs.shape[1]):
+        squares += inputs[0, j] * inputs[0, j]
+    for i in range(deltas.shape[1]):
+        other += deltas[0, i] * deltas[0, i]
+    return squares * other

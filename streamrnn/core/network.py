@@ -10,6 +10,7 @@ import numpy.typing as npt
 from streamrnn.arrays import Steps, expect, grown, nested, shapes, within
 from streamrnn.core import head as dense
 from streamrnn.core import kernel, torch_names
+from streamrnn.core.aligned import zeros
 from streamrnn.core.boost import Boost
 from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
@@ -45,6 +46,12 @@ def _each(arrays: Arrays, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
     return arrays._replace(**{name: change(array) for name, array in arrays._asdict().items()})
 
 
+def _over(state: Any, size: int, view: Callable[[Array], Array]) -> Any:
+    """An optimiser's state with a view of every array that has a value for each of `size` parameters."""
+    arrays = state._asdict().items()
+    return state._replace(**{name: view(array) for name, array in arrays if array.size == size})
+
+
 class Network:
     """Layers of a cell, a head, a loss, a gradient method and an optimiser, compiled as one.
 
@@ -77,12 +84,13 @@ class Network:
         clip: float = 1.0,
         dtype: Literal["float32", "float64"] = "float32",
         seed: int = 0,
+        keep_gradient: bool = False,
     ) -> None:
         """`horizon`: how many steps of the key before its event a label judges; 0: the event's own.
 
         `pool` above 0: labels come by id; a judged window waits in a row until then, whatever its key does
         meanwhile. `head`: widths of hidden layers, with `activation` after each. `settings` change defaults
-        of the optimiser.
+        of the optimiser. `keep_gradient`: for `gradient`, which learning by one step at a time does without.
         """
         if window.first < stride:
             raise ValueError(f"network {name}: window {window.first} is shorter than stride {stride}")
@@ -92,7 +100,7 @@ class Network:
             )
         self.name, self.inputs, self.hidden, self.layers = name, inputs, hidden, layers
         self.targets, self.horizon, self.window, self.stride = targets, horizon, window, stride
-        self.schedule, self.boost, self.clip = schedule, boost, clip
+        self.schedule, self.boost, self.clip, self.keep_gradient = schedule, boost, clip, keep_gradient
         self.outputs: int = importlib.import_module(LOSSES[loss]).outputs(targets, classes, levels)
         self.dtype = np.dtype(dtype)
         self._pooled = pool > 0
@@ -124,16 +132,24 @@ class Network:
         if unknown := sorted(settings.keys() - module.SETTINGS.keys()):
             raise ValueError(f"network {self.name}: {optimiser} has no setting {unknown[0]}")
         born = [self._cell.initialise(random, self._inputs_of(layer), n) for layer in range(self.layers)]
-        parameters = np.concatenate([*born, dense.initialise(random, self._widths)]).astype(dtype)
-        gradient = np.zeros_like(parameters)
+        born.append(dense.initialise(random, self._widths))
+        parameters = zeros(sum(part.size for part in born), dtype, 1)
+        np.concatenate(born, out=parameters, casting="same_kind")
+        gradient = zeros(parameters.size, dtype, 4)
+        state = module.state(parameters.size, dtype)
         return Model(
             parameters=parameters,
             gradient=gradient,
-            optimiser=module.state(parameters.size, dtype),
+            optimiser=state,
             settings=np.array([*(module.SETTINGS | dict(settings)).values()], np.float64),
             weights=self._matrices(parameters),
             gradients=self._matrices(gradient),
+            states=self._states(state, parameters.size),
             traces=self._traces(),
+            flat=tuple(
+                (part(parameters), part(gradient), _over(state, parameters.size, part))
+                for part in (lambda flat: flat[np.newaxis], lambda flat: self._of_head(flat)[np.newaxis])
+            ),
             head=dense.views(self._of_head(parameters), self._widths),
             head_gradients=dense.views(self._of_head(gradient), self._widths),
             head_trace=dense.trace(k, self._widths, dtype),
@@ -160,6 +176,17 @@ class Network:
     def _matrices(self, flat: Array) -> tuple[Any, ...]:
         parts = enumerate(self._of_layers(flat))
         return tuple(self._cell.views(part, self._inputs_of(layer), self.hidden) for layer, part in parts)
+
+    def _states(self, state: Any, size: int) -> tuple[Any, ...]:
+        """The optimiser's state over each layer's matrices; `size` is the number of all parameters."""
+        parts = {name: self._matrices(array) for name, array in state._asdict().items() if array.size == size}
+        matrices = [len(layer) for layer in next(iter(parts.values()))]
+        return tuple(
+            tuple(
+                state._replace(**{name: part[layer][i] for name, part in parts.items()}) for i in range(count)
+            )
+            for layer, count in enumerate(matrices)
+        )
 
     def _room(self, slots: int) -> Memory:
         r, carried = ring(self.window.last, self.horizon), self.layers * self._cell.carried(self.hidden)
@@ -247,6 +274,7 @@ class Network:
             horizon=self.horizon,
             pooled=self._pooled,
             clip=self.clip,
+            keep_gradient=self.keep_gradient,
             loss=self._loss,
             activation=self._activation,
         )
@@ -326,7 +354,7 @@ class Network:
         return self._named(self._model.parameters)
 
     def gradient(self) -> dict[str, Array]:
-        """Views of the last gradient, before clipping, by the same names."""
+        """Views of the last gradient, before clipping, by the same names; of a single step if it is kept."""
         return self._named(self._model.gradient)
 
     def _named(self, flat: Array) -> dict[str, Array]:

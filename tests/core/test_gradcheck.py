@@ -67,7 +67,7 @@ def test_one_step_learning_follows_the_derivative_with_the_entering_state_held_n
 
 
 def test_an_error_of_one_percent_in_one_derivative_fails(tmp_path, monkeypatch):
-    line = "az = dh[i] * (states[t, i] - n) * z * (one - z)"
+    line = "deltas[t, 1, i] = dh[i] * (states[t, i] - n) * z * (one - z)"
     source = inspect.getsource(gru)
     assert source.count(line) == 1
     (tmp_path / "gru_astray.py").write_text(source.replace(line, line + " * like(z, 1.01)"))

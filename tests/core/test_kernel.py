@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGE = Path(streamrnn.__file__).parent
 MEMBERS = {"cell": "gru", "gradient": "tbptt", "optimiser": "adam"}
 DRAWN_ON = [
+    "core/aligned.py",
     "core/cells/gru.py",
     "core/gradients/base.py",
     "core/gradients/tbptt.py",

@@ -179,7 +179,7 @@ def test_events_without_a_label_step_and_are_not_learned():
 def test_a_field_whose_label_is_unknown_moves_nothing_of_its_own():
     """Half the error of the other field: the loss is the mean over both."""
     events = stream(1, keys=1, labelled=1.0, targets=2)
-    both, half = network(targets=2, dtype="float64"), network(targets=2, dtype="float64")
+    both, half = (network(targets=2, dtype="float64", keep_gradient=True) for _ in range(2))
     both.advance(*events._replace(target=np.array([[0.5, -0.7]])))
     half.advance(*events._replace(target=np.array([[0.5, np.nan]])))
     assert half.labelled == half.updates == 1
@@ -292,9 +292,18 @@ def test_a_gradient_that_is_not_finite_is_skipped_before_anything_moves():
     assert np.isfinite(net.advance(*events.between(31, 60))).all()
 
 
+def test_to_keep_the_gradient_of_a_step_changes_nothing():
+    """Adam takes it whole, or as its two factors."""
+    events = stream(100)
+    kept, factors = (network(dtype="float64", keep_gradient=kept, clip=0.3) for kept in (True, False))
+    np.testing.assert_allclose(kept.advance(*events), factors.advance(*events), rtol=0, atol=1e-13)
+    assert kept.gradient_norm == pytest.approx(factors.gradient_norm, rel=1e-12)
+    assert kept.gradient()["weight_ih_l0"].any()
+
+
 def test_the_norm_of_the_last_gradient_is_what_numpy_says():
     for window in (1, 5, 9):
-        net = network(window, dtype="float64")
+        net = network(window, dtype="float64", keep_gradient=True)
         net.advance(*stream(100))
         flat = np.concatenate([array.ravel() for array in net.gradient().values()])
         assert net.gradient_norm == pytest.approx(np.linalg.norm(flat), rel=1e-13)

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 import pytest
 
+from streamrnn.core.linear import STORED
 from streamrnn.core.numerics import OPTIONS
 from streamrnn.core.optimisers import OPTIMISERS
 
@@ -29,12 +30,29 @@ def module(name):
 
 
 def compiled(name):
-    update = module(name).update
+    begin, update = module(name).begin, module(name).update
 
     @numba.njit(**OPTIONS)
-    def run(parameters, gradients, state, settings, rates, factors):
+    def steps(parameters, row, gradients, state, rowed, settings, rates, factors):
         for t in range(gradients.shape[0]):
-            update(parameters, gradients[t], state, settings, rates[t], factors[t])
+            paced = begin(parameters, state, settings, rates[t], factors[t])
+            update(row, gradients[t], gradients[t], STORED, rowed, paced)
+
+    def run(parameters, gradients, state, settings, rates, factors):
+        """All of it as a matrix of one row."""
+        rowed = state._replace(
+            **{key: array[np.newaxis] for key, array in state._asdict().items() if array.size == SIZE}
+        )
+        steps(
+            parameters,
+            parameters[np.newaxis],
+            gradients[:, np.newaxis],
+            state,
+            rowed,
+            settings,
+            rates,
+            factors,
+        )
 
     return run
 
@@ -125,6 +143,33 @@ def test_averages_of_what_has_ended_do_not_fade_into_subnormal_numbers(optimiser
         for average in averages:
             assert (np.abs(average[average != 0]) > np.finfo(np.float32).tiny).all()
     assert all((average == 0).all() for average in averages)
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_gradient_may_be_given_as_its_two_factors(name, biased):
+    begin, update = module(name).begin, module(name).update
+    random = np.random.default_rng(0)
+    inputs, deltas = random.standard_normal((3, 4)), random.standard_normal((3, 6))
+    with_bias = np.append(inputs[1], 1.0) if biased else inputs[1]
+    gradient = np.outer(with_bias, deltas[1])
+    chosen = settings(name, **OTHERS[name])
+
+    @numba.njit(**OPTIONS)
+    def step(parameters, matrix, source, inputs, t, state, shaped, settings):
+        update(matrix, source, inputs, t, shaped, begin(parameters, state, settings, 0.01, 0.5))
+
+    found = []
+    for source, t in ((gradient, STORED), (deltas, np.int64(1))):
+        parameters, state = np.ones(gradient.size), module(name).state(gradient.size, np.float64)
+        shaped = state._replace(
+            **{k: a.reshape(gradient.shape) for k, a in state._asdict().items() if a.size == gradient.size}
+        )
+        matrix = parameters.reshape(gradient.shape)
+        step(parameters, matrix, source, inputs, t, state, shaped, chosen)
+        found.append(parameters)
+    assert found[0] == pytest.approx(found[1], rel=1e-14)
+    assert (found[0] != 1.0).all()
 
 
 def test_states_have_names_of_their_own():

@@ -1,4 +1,5 @@
-"""What a cell is: a module with these functions; `Trace` and `Weights` are its own.
+"""What a cell is: a module with these functions; its trace is a named tuple whose class
+has a name of its own, or numba would mistake those of two cells for each other and every call be slow.
 
 Letters: d inputs, n hidden, k steps of the window, c values carried from step to step (for most cells n).
 """
@@ -54,5 +55,8 @@ class Cell(Protocol):
     """(weights, trace, t, further): step t on the way back; `dh` is ∂L/∂h′, and ∂L/∂h if it goes further."""
     add_input_gradient: Any
     """(weights, trace, t, dx): dx (d,) += ∂L/∂x of step t, after `backward` of t."""
-    accumulate: Any
-    """(gradients, trace, steps): the gradient from what `backward` left; returns its squared norm."""
+    factors: Any
+    """(trace) → (inputs, deltas) of each matrix, from what `backward` left.
+
+    The gradient of a matrix is Σₜ inputs[t] deltas[t]ᵀ, with 1 for its bias row.
+    """

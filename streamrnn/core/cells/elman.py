@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill, outer_sum
+from streamrnn.core.aligned import zeros
+from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill
 from streamrnn.core.numerics import jit, like, tanh
 
 Array = npt.NDArray[np.floating]
 
 
-class Trace(NamedTuple):
+class ElmanTrace(NamedTuple):
     """What one run over a window leaves for its way back."""
 
     inputs: Array
@@ -53,14 +54,14 @@ def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
     return {"weight_ih": w[:-1].T, "weight_hh": u.T, "bias": w[-1]}
 
 
-def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
+def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> ElmanTrace:
     """Room for a window of `steps`."""
-    return Trace(
-        inputs=np.zeros((steps, inputs), dtype),
-        states=np.zeros((steps + 1, hidden), dtype),
-        sums=np.zeros(hidden, dtype),
-        deltas=np.zeros((steps, hidden), dtype),
-        dh=np.zeros(hidden, dtype),
+    return ElmanTrace(
+        inputs=zeros((steps, inputs), dtype),
+        states=zeros((steps + 1, hidden), dtype),
+        sums=zeros(hidden, dtype),
+        deltas=zeros((steps, hidden), dtype),
+        dh=zeros(hidden, dtype),
     )
 
 
@@ -71,19 +72,19 @@ def views(flat: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
 
 
 @jit
-def enter(trace: Trace, row: Array) -> None:
+def enter(trace: ElmanTrace, row: Array) -> None:
     """The run begins with the state in `row`."""
     copy(row, trace.states[0])
 
 
 @jit
-def leave(trace: Trace, t: int, row: Array) -> None:
+def leave(trace: ElmanTrace, t: int, row: Array) -> None:
     """The state that step t enters with goes to `row`."""
     copy(trace.states[t], row)
 
 
 @jit
-def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
+def forward(weights: tuple[Array, Array], trace: ElmanTrace, t: int) -> None:
     """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`."""
     affine(weights[0], trace.inputs, t, trace.sums)
     add_product(weights[1], trace.states, t, trace.sums)
@@ -92,13 +93,13 @@ def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
 
 
 @jit
-def begin(trace: Trace) -> None:
+def begin(trace: ElmanTrace) -> None:
     """Nothing is asked of the last state yet."""
     fill(trace.dh, 0.0)
 
 
 @jit
-def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) -> None:
+def backward(weights: tuple[Array, Array], trace: ElmanTrace, t: int, further: bool) -> None:
     """Step t on the way back: `dh` is ∂L/∂h′ and becomes ∂L/∂h if the way goes `further`; deltas are kept."""
     deltas, states, dh = trace.deltas, trace.states, trace.dh
     for i in range(dh.shape[0]):
@@ -110,14 +111,12 @@ def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) 
 
 
 @jit
-def add_input_gradient(weights: tuple[Array, Array], trace: Trace, t: int, dx: Array) -> None:
+def add_input_gradient(weights: tuple[Array, Array], trace: ElmanTrace, t: int, dx: Array) -> None:
     """dx += ∂L/∂x of step t."""
     add_transposed(weights[0], trace.deltas, t, dx)
 
 
 @jit
-def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> Any:
-    """The gradient of W, b and U from the deltas of the first `steps` steps; returns its squared norm."""
-    return outer_sum(gradients[0], trace.inputs, trace.deltas, steps) + outer_sum(
-        gradients[1], trace.states, trace.deltas, steps
-    )
+def factors(trace: ElmanTrace) -> Any:
+    """(inputs, deltas) of each matrix: its gradient is Σₜ inputs[t] deltas[t]ᵀ, with 1 for the bias row."""
+    return (trace.inputs, trace.deltas), (trace.states, trace.deltas)

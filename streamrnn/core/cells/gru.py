@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_transposed, affine, copy, fill, outer_sum
+from streamrnn.core.aligned import zeros
+from streamrnn.core.linear import add_transposed, affine, copy, fill
 from streamrnn.core.numerics import jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
 
 
-class Trace(NamedTuple):
+class GRUTrace(NamedTuple):
     """What one run over a window leaves for its way back; `…_gates` is the same memory seen gate by gate."""
 
     inputs: Array
@@ -68,14 +69,14 @@ def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
     return {"weight_ih": w[:-1].T, "weight_hh": u[:-1].T, "bias_ih": w[-1], "bias_hh": u[-1]}
 
 
-def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
+def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> GRUTrace:
     """Room for a window of `steps`."""
 
     def room(*shape: int) -> Any:
-        return np.zeros(shape, dtype)
+        return zeros(shape, dtype)
 
     sums, deltas, recurrent = room(2, 3 * hidden), room(steps, 3 * hidden), room(steps, 3 * hidden)
-    return Trace(
+    return GRUTrace(
         inputs=room(steps, inputs),
         states=room(steps + 1, hidden),
         gates=room(steps, 4, hidden),
@@ -99,19 +100,19 @@ def views(flat: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
 
 
 @jit
-def enter(trace: Trace, row: Array) -> None:
+def enter(trace: GRUTrace, row: Array) -> None:
     """The run begins with the state in `row`."""
     copy(row, trace.states[0])
 
 
 @jit
-def leave(trace: Trace, t: int, row: Array) -> None:
+def leave(trace: GRUTrace, t: int, row: Array) -> None:
     """The state that step t enters with goes to `row`."""
     copy(trace.states[t], row)
 
 
 @jit
-def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
+def forward(weights: tuple[Array, Array], trace: GRUTrace, t: int) -> None:
     """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`; gates are kept."""
     gates, sums, states = trace.gates, trace.sums_gates, trace.states
     affine(weights[0], trace.inputs, t, trace.sums[0])
@@ -129,45 +130,44 @@ def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
 
 
 @jit
-def begin(trace: Trace) -> None:
+def begin(trace: GRUTrace) -> None:
     """Nothing is asked of the last state yet."""
     fill(trace.dh, 0.0)
 
 
 @jit
-def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) -> None:
+def backward(weights: tuple[Array, Array], trace: GRUTrace, t: int, further: bool) -> None:
     """Step t on the way back: `dh` is ∂L/∂h′ and becomes ∂L/∂h if the way goes `further`; deltas are kept."""
     gates, deltas, recurrent, states = trace.gates, trace.deltas_gates, trace.recurrent_gates, trace.states
     dh = trace.dh
-    for i in range(dh.shape[0]):
-        r = gates[t, 0, i]
-        z = gates[t, 1, i]
-        n = gates[t, 2, i]
-        m = gates[t, 3, i]
-        one = like(z, 1.0)
-        an = dh[i] * (one - z) * (one - n * n)
-        az = dh[i] * (states[t, i] - n) * z * (one - z)
-        ar = an * m * r * (one - r)
-        deltas[t, 0, i] = ar
-        deltas[t, 1, i] = az
-        deltas[t, 2, i] = an
-        recurrent[t, 0, i] = ar
-        recurrent[t, 1, i] = az
-        recurrent[t, 2, i] = an * r
-        dh[i] *= z
+    # one loop for each value: of many written at once the compiler does not prove that they lie apart
+    hidden, one = dh.shape[0], like(dh[0], 1.0)
+    for i in range(hidden):
+        z, n = gates[t, 1, i], gates[t, 2, i]
+        deltas[t, 2, i] = dh[i] * (one - z) * (one - n * n)
+    for i in range(hidden):
+        z, n = gates[t, 1, i], gates[t, 2, i]
+        deltas[t, 1, i] = dh[i] * (states[t, i] - n) * z * (one - z)
+    for i in range(hidden):
+        r, m = gates[t, 0, i], gates[t, 3, i]
+        deltas[t, 0, i] = deltas[t, 2, i] * m * r * (one - r)
+    for i in range(hidden):
+        recurrent[t, 2, i] = deltas[t, 2, i] * gates[t, 0, i]
+    for i in range(2 * hidden):
+        trace.recurrent[t, i] = trace.deltas[t, i]
+    for i in range(hidden):
+        dh[i] *= gates[t, 1, i]
     if further:
         add_transposed(weights[1], trace.recurrent, t, dh)
 
 
 @jit
-def add_input_gradient(weights: tuple[Array, Array], trace: Trace, t: int, dx: Array) -> None:
+def add_input_gradient(weights: tuple[Array, Array], trace: GRUTrace, t: int, dx: Array) -> None:
     """dx += ∂L/∂x of step t."""
     add_transposed(weights[0], trace.deltas, t, dx)
 
 
 @jit
-def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> Any:
-    """The gradient of W, b, U and c from the deltas of the first `steps` steps; returns its squared norm."""
-    return outer_sum(gradients[0], trace.inputs, trace.deltas, steps) + outer_sum(
-        gradients[1], trace.states, trace.recurrent, steps
-    )
+def factors(trace: GRUTrace) -> Any:
+    """(inputs, deltas) of each matrix: its gradient is Σₜ inputs[t] deltas[t]ᵀ, with 1 for the bias row."""
+    return (trace.inputs, trace.deltas), (trace.states, trace.recurrent)

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill, outer_sum
+from streamrnn.core.aligned import zeros
+from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill
 from streamrnn.core.numerics import jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
 
 
-class Trace(NamedTuple):
+class LSTMTrace(NamedTuple):
     """What one run over a window leaves for its way back; `…_gates` is the same memory seen gate by gate."""
 
     inputs: Array
@@ -69,14 +70,14 @@ def named(parameters: Array, inputs: int, hidden: int) -> dict[str, Array]:
     return {"weight_ih": w[:-1].T, "weight_hh": u.T, "bias": w[-1]}
 
 
-def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> Trace:
+def trace(steps: int, inputs: int, hidden: int, dtype: npt.DTypeLike) -> LSTMTrace:
     """Room for a window of `steps`."""
 
     def room(*shape: int) -> Any:
-        return np.zeros(shape, dtype)
+        return zeros(shape, dtype)
 
     sums, deltas = room(4 * hidden), room(steps, 4 * hidden)
-    return Trace(
+    return LSTMTrace(
         inputs=room(steps, inputs),
         states=room(steps + 1, hidden),
         cells=room(steps + 1, hidden),
@@ -97,7 +98,7 @@ def views(flat: Array, inputs: int, hidden: int) -> tuple[Array, Array]:
 
 
 @jit
-def enter(trace: Trace, row: Array) -> None:
+def enter(trace: LSTMTrace, row: Array) -> None:
     """The run begins with the values in `row`."""
     n = trace.dh.shape[0]
     copy(row[:n], trace.states[0])
@@ -105,7 +106,7 @@ def enter(trace: Trace, row: Array) -> None:
 
 
 @jit
-def leave(trace: Trace, t: int, row: Array) -> None:
+def leave(trace: LSTMTrace, t: int, row: Array) -> None:
     """What step t enters with goes to `row`."""
     n = trace.dh.shape[0]
     copy(trace.states[t], row[:n])
@@ -113,7 +114,7 @@ def leave(trace: Trace, t: int, row: Array) -> None:
 
 
 @jit
-def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
+def forward(weights: tuple[Array, Array], trace: LSTMTrace, t: int) -> None:
     """Step t: from `trace.inputs[t]`, `states[t]` and `cells[t]` to `states[t + 1]` and `cells[t + 1]`."""
     gates, sums, states, cells = trace.gates, trace.sums_gates, trace.states, trace.cells
     affine(weights[0], trace.inputs, t, trace.sums)
@@ -135,14 +136,14 @@ def forward(weights: tuple[Array, Array], trace: Trace, t: int) -> None:
 
 
 @jit
-def begin(trace: Trace) -> None:
+def begin(trace: LSTMTrace) -> None:
     """Nothing is asked of the last state and cell yet."""
     fill(trace.dh, 0.0)
     fill(trace.dc, 0.0)
 
 
 @jit
-def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) -> None:
+def backward(weights: tuple[Array, Array], trace: LSTMTrace, t: int, further: bool) -> None:
     """Step t on the way back: `dh`, `dc` are ∂L/∂h′, ∂L/∂c′ and become ∂L/∂h, ∂L/∂c if it goes `further`."""
     gates, deltas, cells, dh, dc = trace.gates, trace.deltas_gates, trace.cells, trace.dh, trace.dc
     for j in range(dh.shape[0]):
@@ -164,14 +165,12 @@ def backward(weights: tuple[Array, Array], trace: Trace, t: int, further: bool) 
 
 
 @jit
-def add_input_gradient(weights: tuple[Array, Array], trace: Trace, t: int, dx: Array) -> None:
+def add_input_gradient(weights: tuple[Array, Array], trace: LSTMTrace, t: int, dx: Array) -> None:
     """dx += ∂L/∂x of step t."""
     add_transposed(weights[0], trace.deltas, t, dx)
 
 
 @jit
-def accumulate(gradients: tuple[Array, Array], trace: Trace, steps: int) -> Any:
-    """The gradient of W, b and U from the deltas of the first `steps` steps; returns its squared norm."""
-    return outer_sum(gradients[0], trace.inputs, trace.deltas, steps) + outer_sum(
-        gradients[1], trace.states, trace.deltas, steps
-    )
+def factors(trace: LSTMTrace) -> Any:
+    """(inputs, deltas) of each matrix: its gradient is Σₜ inputs[t] deltas[t]ᵀ, with 1 for the bias row."""
+    return (trace.inputs, trace.deltas), (trace.states, trace.deltas)

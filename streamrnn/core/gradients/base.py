@@ -24,7 +24,7 @@ class Model(NamedTuple):
     parameters: Array
     """(p,) the layers', then the head's."""
     gradient: Array
-    """(p,) of the last learning, before clipping."""
+    """(p,) of the last learning, before clipping; of a single step only if it is to be kept."""
     optimiser: Any
     """The optimiser's `State`."""
     settings: npt.NDArray[np.float64]
@@ -33,8 +33,12 @@ class Model(NamedTuple):
     """The cell's matrices over `parameters`."""
     gradients: tuple[Any, ...]
     """The same over `gradient`."""
+    states: tuple[Any, ...]
+    """The optimiser's `State` over the same matrices."""
     traces: tuple[Any, ...]
     """The cell's `Trace`s: room for a run over a window. A layer's inputs are the states of the one below."""
+    flat: tuple[tuple[Array, Array, Any], ...]
+    """(1, p) of the whole, and of the head alone: parameters, gradient, the optimiser's `State`."""
     head: tuple[Any, ...]
     """The head's layers over `parameters`."""
     head_gradients: tuple[Any, ...]
@@ -100,6 +104,8 @@ class Rule(NamedTuple):
     pooled: bool
     """Labels come by id: the window that they judge waits in the pool."""
     clip: float
+    keep_gradient: bool
+    """Store the gradient of a single step too, which learning has no need of."""
     loss: int
     """Its number; see `losses.dispatch`."""
     activation: int
@@ -126,3 +132,4 @@ class Events(NamedTuple):
 
 LABELLED, UPDATES, CLIPPED, SKIPPED = range(4)
 WINDOW_ERRORS, BOOST_ERRORS, NORM = range(3)
+WHOLE, HEAD = range(2)

@@ -24,10 +24,12 @@ from streamrnn.core import head
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
     CLIPPED,
+    HEAD,
     LABELLED,
     NORM,
     SKIPPED,
     UPDATES,
+    WHOLE,
     WINDOW_ERRORS,
     Events,
     Memory,
@@ -36,7 +38,7 @@ from streamrnn.core.gradients.base import (
     Rule,
     Tally,
 )
-from streamrnn.core.linear import copy, fill
+from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum
 from streamrnn.core.losses import dispatch as losses
 from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like, merged
 
@@ -94,13 +96,13 @@ def _forget(memory: Memory, slot: int) -> None:
 
 @merged
 def _lay_out(model: Model, memory: Memory, events: Events, e: int) -> Any:
-    """The event's own step is laid out as a window of one; returns its steps, 0 if the key makes none."""
+    """The event's own step is laid out as a window of one without a label; returns as `_recall` does."""
     if not events.moves[e]:
-        return 0
+        return FIRST, FIRST
     slot = events.slots[e]
     copy(events.x[e], model.traces[0].inputs[0])
     _enter(model, memory.entries[slot, memory.steps[slot] % memory.entries.shape[1]])
-    return 1
+    return SECOND, SECOND
 
 
 @merged
@@ -147,9 +149,10 @@ def _score(
 
 @merged
 def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Events, e: int) -> Any:
-    """Take the event's label, if any, and lay out the window to learn now; returns its steps, 0: none is due.
+    """Take the event's label, if any, and lay out the window to learn now.
 
-    Due: `stride` labels wait, or the oldest would leave the window at the next step.
+    Returns its steps, 0 if none is due, and how many of them come before the first that has a label. Due:
+    `stride` labels wait, or the oldest would leave the window at the next step.
     """
     slot, trace, targets = events.slots[e], model.traces[0], model.targets
     judged = memory.steps[slot] - max(rule.horizon, 1)
@@ -162,35 +165,37 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
         memory.pending[slot] += 1
     pending, waited = memory.pending[slot], judged - memory.oldest[slot]
     if pending == 0 or (pending < rule.stride and waited < rule.window - 1):
-        return 0
+        return FIRST, FIRST
     memory.pending[slot] = 0
     steps = min(rule.window, judged + 1)
     first = judged + 1 - steps
-    for t in range(steps):
-        row = (first + t) % memory.inputs.shape[1]
+    unlabelled = memory.oldest[slot] - first
+    for t in range(unlabelled, steps):
+        row = (first + t) % memory.labels.shape[1]
         copy(memory.labels[slot, row], targets[t])
         fill(memory.labels[slot, row], math.nan)
     if not _ran(rule):
+        row = first % memory.inputs.shape[1]
         for t in range(steps):
-            copy(memory.inputs[slot, (first + t) % memory.inputs.shape[1]], trace.inputs[t])
+            copy(memory.inputs[slot, row], trace.inputs[t])
+            row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
         _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
-    return steps
+    return steps, unlabelled
 
 
 @merged
 def _recall_waiting(model: Model, pool: Pool, tally: Tally, rule: Rule, events: Events, e: int) -> Any:
     """The same for a label that comes by its id: the window is the one that waits in its row."""
     if not events.judging[e]:
-        return 0
+        return FIRST, FIRST
     row, trace, targets = events.judge[e], model.traces[0], model.targets
     steps = pool.lengths[row]
     for t in range(steps):
-        fill(targets[t], math.nan)
         copy(pool.inputs[row, t], trace.inputs[t])
     copy(events.target[e], targets[steps - 1])
     _enter(model, pool.entries[row])
     _score(model, tally, rule, pool.outputs[row], targets[steps - 1], events.unit[e])
-    return steps
+    return steps, steps - 1
 
 
 @jit
@@ -212,10 +217,10 @@ def _known(targets: Array, t: int) -> bool:
 
 
 @merged
-def _sweep(model: Model, rule: Rule, steps: int) -> Any:
+def _sweep(model: Model, rule: Rule, steps: int, unlabelled: int) -> Any:
     """The way back: each label's loss is injected at its step, averaged; returns how many there are."""
     labels = FIRST
-    for t in range(steps):
+    for t in range(unlabelled, steps):
         labels += _known(model.targets, t)
     top, outputs, dys = model.traces[-1], model.head_trace.sums[-1], model.head_trace.deltas[-1]
     share = like(dys[0, 0], 1.0 / labels)
@@ -223,7 +228,7 @@ def _sweep(model: Model, rule: Rule, steps: int) -> Any:
         cell.begin(model.traces[layer])
     row = FIRST
     for t in range(steps - 1, -1, -1):
-        if _known(model.targets, t):
+        if t >= unlabelled and _known(model.targets, t):
             if not _ran(rule):
                 _answer(model, rule.activation, t, row)
             losses.derivative(rule.loss, outputs, row, model.targets[t], model.levels, share, dys)
@@ -237,29 +242,58 @@ def _sweep(model: Model, rule: Rule, steps: int) -> Any:
     return row
 
 
+@jit
+def _stored(rule: Rule, steps: int) -> bool:
+    """Whether the gradient is stored; that of one step is an outer product, and its two factors suffice."""
+    return steps > 1 or rule.keep_gradient
+
+
 @merged
-def _gradient(model: Model, steps: int, labels: int) -> Any:
+def _gradient(model: Model, rule: Rule, steps: int, labels: int) -> Any:
     """The gradient from what the way back left; returns its squared norm."""
     squares = head.accumulate(model.head_gradients, model.head_trace, labels)
     for layer in range(len(model.traces)):
-        squares += cell.accumulate(model.gradients[layer], model.traces[layer], steps)
+        factors = cell.factors(model.traces[layer])
+        for i in range(len(factors)):
+            inputs, deltas = factors[i]
+            gradient = model.gradients[layer][i]
+            if _stored(rule, steps):
+                squares += outer_sum(gradient, inputs, deltas, steps)
+            else:
+                squares += outer_squares(inputs, deltas, gradient.shape[0])
     return squares
 
 
-@merged
-def _descend(model: Model, tally: Tally, squares: Any, clip: float, rate: float) -> None:
-    """One update with the gradient's norm, √`squares`, held at `clip`; none if it is not finite."""
+@jit
+def _share(tally: Tally, squares: Any, clip: float) -> float:
+    """What holds the gradient's norm, √`squares`, at `clip`; −1: it is not finite and must not be used."""
     norm = math.sqrt(np.float64(squares))
     if not math.isfinite(norm):
         tally.counts[SKIPPED] += 1
-        return
+        return -1.0
     tally.sums[NORM] = norm
-    factor = 1.0
-    if norm > clip:
-        factor = clip / norm
-        tally.counts[CLIPPED] += 1
-    optimiser.update(model.parameters, model.gradient, model.optimiser, model.settings, rate, factor)
     tally.counts[UPDATES] += 1
+    if norm <= clip:
+        return 1.0
+    tally.counts[CLIPPED] += 1
+    return clip / norm
+
+
+@merged
+def _descend(model: Model, rule: Rule, steps: int, rate: float, share: float) -> None:
+    """One update with `share` of the gradient."""
+    paced = optimiser.begin(model.parameters, model.optimiser, model.settings, rate, share)
+    part = WHOLE
+    if not _stored(rule, steps):
+        part = HEAD
+        for layer in range(len(model.traces)):
+            factors = cell.factors(model.traces[layer])
+            for i in range(len(factors)):
+                inputs, deltas = factors[i]
+                state = model.states[layer][i]
+                optimiser.update(model.weights[layer][i], deltas, inputs, FIRST, state, paced)
+    parameters, gradient, state = model.flat[part]
+    optimiser.update(parameters, gradient, gradient, STORED, state, paced)
 
 
 @numba.njit(cache=True, **OPTIONS)
@@ -289,11 +323,11 @@ def advance(
         for turn in range(2):
             own = (turn == 1) == late  # an earlier step's label is learned before the event's own step
             if own:
-                steps = _lay_out(model, memory, events, e)
+                steps, unlabelled = _lay_out(model, memory, events, e)
             elif rule.pooled:
-                steps = _recall_waiting(model, pool, tally, rule, events, e)
+                steps, unlabelled = _recall_waiting(model, pool, tally, rule, events, e)
             else:
-                steps = _recall(model, memory, tally, rule, events, e)
+                steps, unlabelled = _recall(model, memory, tally, rule, events, e)
             if steps == 0:
                 continue
             if own or not _ran(rule):
@@ -303,6 +337,7 @@ def advance(
                 if rule.pooled and events.keep[e] >= 0:
                     _wait(memory, pool, slot, events.keep[e], rule.window)
             else:
-                labels = _sweep(model, rule, steps)
-                squares = _gradient(model, steps, labels)
-                _descend(model, tally, squares, rule.clip, rates[tally.counts[LABELLED] - before])
+                labels = _sweep(model, rule, steps, unlabelled)
+                share = _share(tally, _gradient(model, rule, steps, labels), rule.clip)
+                if share >= 0.0:
+                    _descend(model, rule, steps, rates[tally.counts[LABELLED] - before], share)

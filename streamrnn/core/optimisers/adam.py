@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import jit, like
+from streamrnn.core.aligned import zeros
+from streamrnn.core.linear import STORED
+from streamrnn.core.linear import factor as factor_of
+from streamrnn.core.numerics import apart, jit, like
 from streamrnn.core.optimisers.moments import EVERY, clear
 
 Array = npt.NDArray[np.floating]
+Matrix = npt.NDArray[np.floating]
 
 SETTINGS = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0}
 
@@ -29,33 +33,14 @@ class AdamState(NamedTuple):
 
 def state(size: int, dtype: npt.DTypeLike) -> AdamState:
     """Before the first update."""
-    return AdamState(np.zeros(size, dtype), np.zeros(size, dtype), np.array([1.0, 1.0, 0.0]))
+    return AdamState(zeros(size, dtype, 2), zeros(size, dtype, 3), np.array([1.0, 1.0, 0.0]))
 
 
 @jit
-def update(
-    parameters: Array,
-    gradient: Array,
-    state: AdamState,
-    settings: npt.NDArray[np.float64],
-    rate: float,
-    factor: float,
-) -> None:
-    """θ −= rate · m̂ / (√v̂ + ε), with m̂ and v̂ the moments after their bias correction."""
-    adapt(parameters, gradient, state, settings, rate, factor, settings[3])
-
-
-@jit
-def adapt(
-    parameters: Array,
-    gradient: Array,
-    state: AdamState,
-    settings: npt.NDArray[np.float64],
-    rate: float,
-    factor: float,
-    weight_decay: float,
-) -> None:
-    """One update of moments and parameters."""
+def begin(
+    parameters: Array, state: AdamState, settings: npt.NDArray[np.float64], rate: float, factor: float
+) -> Any:
+    """One update begins; returns what `update` needs of it, in the type of the parameters."""
     first, second, powers = state
     powers[0] *= settings[0]
     powers[1] *= settings[1]
@@ -64,37 +49,35 @@ def adapt(
         clear(first)
         clear(second)
     typed = parameters[0]
-    share, decay = like(typed, factor), like(typed, weight_decay)
-    step = like(typed, rate / (1.0 - powers[0]))
-    correction = like(typed, 1.0 / np.sqrt(1.0 - powers[1]))
-    keeps = like(typed, settings[0]), like(typed, settings[1])
-    takes = like(typed, 1.0 - settings[0]), like(typed, 1.0 - settings[1])
-    scale = step, correction, like(typed, settings[2])
-    if weight_decay == 0.0:
-        for i in range(parameters.shape[0]):
-            g = share * gradient[i]
-            _take(parameters, first, second, i, g, keeps, takes, scale)
-    else:
-        for i in range(parameters.shape[0]):
-            g = share * gradient[i] + decay * parameters[i]
-            _take(parameters, first, second, i, g, keeps, takes, scale)
+    return (
+        like(typed, factor),
+        like(typed, rate / (1.0 - powers[0])),
+        like(typed, 1.0 / np.sqrt(1.0 - powers[1])),
+        like(typed, settings[0]),
+        like(typed, 1.0 - settings[0]),
+        like(typed, settings[1]),
+        like(typed, 1.0 - settings[1]),
+        like(typed, settings[2]),
+        like(typed, settings[3]),
+    )
 
 
-@jit
-def _take(
-    parameters: Array,
-    first: Array,
-    second: Array,
-    i: int,
-    g: Any,
-    keeps: tuple[Any, Any],
-    takes: tuple[Any, Any],
-    scale: tuple[Any, Any, Any],
-) -> None:
-    """Parameter i takes in its gradient g."""
-    step, correction, epsilon = scale
-    m = keeps[0] * first[i] + takes[0] * g
-    v = keeps[1] * second[i] + takes[1] * g * g
-    first[i] = m
-    second[i] = v
-    parameters[i] -= step * m / (correction * np.sqrt(v) + epsilon)
+@apart
+def update(parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: AdamState, paced: Any) -> None:
+    """θ −= rate · m̂ / (√v̂ + ε), with m̂ and v̂ the moments after their bias correction.
+
+    The gradient is inputs[t] source[t]ᵀ, or `source` itself if t is `STORED`.
+    """
+    first, second, _ = state
+    share, step, correction, keep_1, take_1, keep_2, take_2, epsilon, decay = paced
+    for j in range(parameters.shape[0]):
+        x, row = share, j
+        if t != STORED:
+            x, row = share * factor_of(inputs, t, j), t
+        for i in range(parameters.shape[1]):
+            g = x * source[row, i] + decay * parameters[j, i]
+            m = keep_1 * first[j, i] + take_1 * g
+            v = keep_2 * second[j, i] + take_2 * g * g
+            first[j, i] = m
+            second[j, i] = v
+            parameters[j, i] -= step * m / (correction * np.sqrt(v) + epsilon)

@@ -1,14 +1,18 @@
 """Stochastic gradient descent with heavy-ball momentum (Polyak 1964) as torch computes it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import jit, like
+from streamrnn.core.aligned import zeros
+from streamrnn.core.linear import STORED
+from streamrnn.core.linear import factor as factor_of
+from streamrnn.core.numerics import apart, jit, like
 from streamrnn.core.optimisers.moments import EVERY, clear
 
 Array = npt.NDArray[np.floating]
+Matrix = npt.NDArray[np.floating]
 
 SETTINGS = {"momentum": 0.0, "weight_decay": 0.0}
 
@@ -24,27 +28,32 @@ class SGDState(NamedTuple):
 
 def state(size: int, dtype: npt.DTypeLike) -> SGDState:
     """Before the first update."""
-    return SGDState(np.zeros(size, dtype), np.zeros(1, np.int64))
+    return SGDState(zeros(size, dtype, 2), np.zeros(1, np.int64))
 
 
 @jit
-def update(
-    parameters: Array,
-    gradient: Array,
-    state: SGDState,
-    settings: npt.NDArray[np.float64],
-    rate: float,
-    factor: float,
-) -> None:
-    """θ −= rate · u with u = momentum · u + g."""
+def begin(
+    parameters: Array, state: SGDState, settings: npt.NDArray[np.float64], rate: float, factor: float
+) -> Any:
+    """One update begins; returns what `update` needs of it, in the type of the parameters."""
     velocity, updates = state
     updates[0] += 1
     if updates[0] % EVERY == 0:
         clear(velocity)
     typed = parameters[0]
-    share, step = like(typed, factor), like(typed, rate)
-    momentum, decay = like(typed, settings[0]), like(typed, settings[1])
-    for i in range(parameters.shape[0]):
-        u = momentum * velocity[i] + share * gradient[i] + decay * parameters[i]
-        velocity[i] = u
-        parameters[i] -= step * u
+    return like(typed, factor), like(typed, rate), like(typed, settings[0]), like(typed, settings[1])
+
+
+@apart
+def update(parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: SGDState, paced: Any) -> None:
+    """θ −= rate · u with u = momentum · u + g; the gradient g as in `adam.update`."""
+    velocity, _ = state
+    share, step, momentum, decay = paced
+    for j in range(parameters.shape[0]):
+        x, row = share, j
+        if t != STORED:
+            x, row = share * factor_of(inputs, t, j), t
+        for i in range(parameters.shape[1]):
+            u = momentum * velocity[j, i] + x * source[row, i] + decay * parameters[j, i]
+            velocity[j, i] = u
+            parameters[j, i] -= step * u

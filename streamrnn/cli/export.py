@@ -61,7 +61,7 @@ def _torch_export() -> Any:
     from streamrnn.errors import ConfigError
 
     try:
-        from streamrnn.core import torch_export
+        from streamrnn.core.pytorch import export as torch_export
     except ImportError as error:
         raise ConfigError(
             f"export needs torch ({error}). Install it with: pip install 'streamrnn[torch]'"

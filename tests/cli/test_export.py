@@ -24,7 +24,7 @@ features:
   - {number: x}
 networks:
   - {name: small, hidden: 4, window: 2}
-  - {name: mine, torch: "streamrnn.core.torch_cells:Recurrent", args: {cell: lstm, hidden: 3}}
+  - {name: mine, torch: "streamrnn.core.pytorch.cells:Recurrent", args: {cell: lstm, hidden: 3}}
   - {name: linear, least_squares: {}}
 """
 ROWS = 120

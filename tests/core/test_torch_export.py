@@ -13,9 +13,9 @@ from streamrnn.errors import ConfigError
 
 torch = pytest.importorskip("torch")
 
-from streamrnn.core import torch_export  # noqa: E402
-from streamrnn.core.torch_cells import Recurrent  # noqa: E402
-from streamrnn.core.torch_network import TorchNetwork  # noqa: E402
+from streamrnn.core.pytorch import export as torch_export  # noqa: E402
+from streamrnn.core.pytorch.cells import Recurrent  # noqa: E402
+from streamrnn.core.pytorch.network import TorchNetwork  # noqa: E402
 from tests.core.torch_twin import INPUTS, stream  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -76,7 +76,7 @@ def test_a_compiled_network_goes_out_and_gives_the_same(tmp_path, cell, ending):
 
 
 def test_a_program_steps_many_keys_at_once(tmp_path):
-    net, path = users("streamrnn.core.torch_cells:Recurrent", args={"hidden": 6}), tmp_path / "model.pt2"
+    net, path = users("streamrnn.core.pytorch.cells:Recurrent", args={"hidden": 6}), tmp_path / "model.pt2"
     torch_export.export(net, net.module, path)
     step = torch.export.load(path).module()
     x, h = torch.randn(7, INPUTS), torch.randn(7, 1, 6)
@@ -97,7 +97,10 @@ def test_a_users_module_goes_out_and_gives_the_same(tmp_path, ending):
 def test_weights_say_what_they_are_of(tmp_path):
     from safetensors import safe_open
 
-    net, path = users("streamrnn.core.torch_cells:Recurrent", args={"hidden": 6}), tmp_path / "w.safetensors"
+    net, path = (
+        users("streamrnn.core.pytorch.cells:Recurrent", args={"hidden": 6}),
+        tmp_path / "w.safetensors",
+    )
     torch_export.export(net, net.module, path)
     with safe_open(path, "numpy") as file:
         facts = file.metadata()

@@ -18,16 +18,17 @@ from streamrnn.errors import ConfigError, SnapshotError
 
 torch = pytest.importorskip("torch")
 
-from streamrnn.core import torch_losses, torch_optimisers  # noqa: E402
-from streamrnn.core.torch_cells import Recurrent  # noqa: E402
-from streamrnn.core.torch_network import TorchNetwork  # noqa: E402
+from streamrnn.core.pytorch import losses as torch_losses  # noqa: E402
+from streamrnn.core.pytorch import optimisers as torch_optimisers  # noqa: E402
+from streamrnn.core.pytorch.cells import Recurrent  # noqa: E402
+from streamrnn.core.pytorch.network import TorchNetwork  # noqa: E402
 from tests.core import torch_modules  # noqa: E402
 from tests.core.torch_twin import INPUTS, Stream, Twin, stream  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
 HERE = "tests.core.torch_modules:"
-BUILT_IN = "streamrnn.core.torch_cells:Recurrent"
+BUILT_IN = "streamrnn.core.pytorch.cells:Recurrent"
 
 
 def network(window: Window | int = 1, module: str = HERE + "Everything", **changed) -> TorchNetwork:
@@ -433,7 +434,7 @@ def test_only_a_window_that_holds_the_stride_and_stride_1_with_labels_by_id():
 def test_torch_is_imported_only_where_it_is_used_and_asked_for_where_it_is_missing():
     code = """
 import sys
-from streamrnn.core.torch_network import TorchNetwork
+from streamrnn.core.pytorch.network import TorchNetwork
 from streamrnn.core import Schedule, Window
 from streamrnn.errors import ConfigError
 assert "torch" not in sys.modules

@@ -21,8 +21,8 @@ import torch
 from streamrnn.arrays import Steps
 from streamrnn.core import weights
 from streamrnn.core.network import Network
-from streamrnn.core.torch_cells import CARRIED, Recurrent
-from streamrnn.core.torch_network import TorchNetwork
+from streamrnn.core.pytorch.cells import CARRIED, Recurrent
+from streamrnn.core.pytorch.network import TorchNetwork
 from streamrnn.errors import ConfigError
 
 Array = npt.NDArray[Any]

@@ -1,6 +1,6 @@
 """The built-in networks as torch modules, by torch's names: for export, as an oracle, for the torch engine.
 
-`networks: [{name: mine, torch: "streamrnn.core.torch_cells:Recurrent", args: {cell: lstm, hidden: 64}}]`
+`networks: [{name: mine, torch: "streamrnn.core.pytorch.cells:Recurrent", args: {cell: lstm, hidden: 64}}]`
 """
 
 from collections.abc import Sequence

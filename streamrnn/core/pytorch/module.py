@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from streamrnn.arrays import State
-from streamrnn.core.torch_losses import Levels, Loss
+from streamrnn.core.pytorch.losses import Levels, Loss
 from streamrnn.errors import ConfigError
 
 Array = npt.NDArray[Any]

@@ -38,8 +38,8 @@ from streamrnn.core.window import Window
 from streamrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamrnn.core.torch_module import Module
-    from streamrnn.core.torch_optimisers import Optimiser
+    from streamrnn.core.pytorch.module import Module
+    from streamrnn.core.pytorch.optimisers import Optimiser
 
 Array = npt.NDArray[Any]
 
@@ -507,12 +507,12 @@ class TorchNetwork:
 def _engine(name: str) -> tuple[ModuleType, ModuleType, ModuleType]:
     """The parts that need torch, which takes seconds to import, and may not be there."""
     try:
-        from streamrnn.core import torch_losses, torch_module, torch_optimisers
+        from streamrnn.core.pytorch import losses, module, optimisers
     except ImportError as error:
         raise ConfigError(
             f"network {name}: needs torch ({error}). Install it with: pip install 'streamrnn[torch]'"
         ) from error
-    return torch_losses, torch_module, torch_optimisers
+    return losses, module, optimisers
 
 
 def _outputs(loss: str, targets: int, classes: int, levels: tuple[float, ...]) -> int:

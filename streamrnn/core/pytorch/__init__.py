@@ -1,0 +1,1 @@
+"""Networks that are PyTorch modules: `network` learns them; its fellows import torch."""

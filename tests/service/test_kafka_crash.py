@@ -34,6 +34,28 @@ def test_killed_ten_times_at_random_moments_it_equals_its_twin(make_world: MakeW
     world.assert_undisturbed()
 
 
+def test_killed_it_equals_its_twin_with_a_torch_module_that_has_dropout_and_buffers(
+    make_world: MakeWorld, broker: Broker
+) -> None:
+    pytest.importorskip("torch")
+    networks = [
+        {"name": "module", "torch": "tests.core.torch_modules:Everything", "window": 3},
+        {"name": "one-step", "hidden": 8},
+    ]
+    chance = random.Random(20260102)
+    world = make_world(broker, networks=networks)
+    with world.flowing(rate=100.0):
+        for number in range(2):
+            worker = world.start(seed=number)
+            world.wait_live(worker)
+            time.sleep(chance.uniform(0.2, 1.0))
+            worker.kill()
+    worker = world.start(seed=99)
+    world.wait_live(worker)
+    world.finish(worker)
+    world.assert_undisturbed()
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
 def test_a_hundred_kills_stops_and_outages_of_worker_and_broker(

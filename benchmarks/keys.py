@@ -22,7 +22,7 @@ EVENTS = 300_000
 WINDOWS = (1, 4, 16)
 RATES: dict[str, dict[str, Any]] = {
     "3e-4": {"rate": 3e-4},
-    "3e-4, decay 5000, floor 0.05": {"rate": 3e-4, "decay": 5000, "floor": 0.05},
+    "3e-4, inverse_sqrt over 5000": {"rate": 3e-4, "shape": "inverse_sqrt", "over": 5000, "floor": 0.05},
 }
 
 

@@ -3,7 +3,6 @@
 from streamrnn.config.canonical import Change as Change
 from streamrnn.config.canonical import canonical as canonical
 from streamrnn.config.canonical import learning_changes as learning_changes
-from streamrnn.config.canonical import learning_difference as learning_difference
 from streamrnn.config.load import load as load
 from streamrnn.config.load import parse as parse
 from streamrnn.config.models import Config as Config

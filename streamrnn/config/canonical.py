@@ -47,11 +47,6 @@ def learning_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Cha
     return list(_changes("", old, new))
 
 
-def learning_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The changes as text, `networks.0.hidden: 64 -> 128; …`; empty if both learn alike."""
-    return "; ".join(map(str, learning_changes(old, new)))
-
-
 def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys((*old, *new)):

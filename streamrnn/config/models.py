@@ -152,7 +152,7 @@ class Config(Part):
     predictions: Published = Published()
     """What prediction records carry."""
     source: Source | None = None
-    """Where events come from; only `streamrnn run` needs it."""
+    """Where events come from; only `streamrnn run` and `merge` need it."""
     sink: Sink | None = None
     """Where predictions go; only `streamrnn run` needs it."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"

@@ -167,7 +167,7 @@ def _values(field: Mapping[str, Any]) -> str:
 
 
 def _bounds(field: Mapping[str, Any]) -> str:
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤"}
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {field[bound]}" for bound, sign in signs.items() if bound in field]
     return f" {', '.join(bounds)}" if bounds else ""
 

@@ -1,4 +1,4 @@
-"""Pure learning: cells, gradients, losses, optimisers; arrays in, arrays out, no I/O, no clock."""
+"""Pure learning: cells, gradients, losses, optimisers; arrays in, arrays out, no clock, no network."""
 
 from streamrnn.core.boost import Boost as Boost
 from streamrnn.core.least_squares import LeastSquares as LeastSquares

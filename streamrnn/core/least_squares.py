@@ -309,11 +309,6 @@ class LeastSquares:
         return sha256(compilers.encode() + Path(__file__).read_bytes()).hexdigest()
 
     @property
-    def rate(self) -> float:
-        """The share that the past loses with every label, in place of a learning rate."""
-        return 1.0 - self._rule.forgetting
-
-    @property
     def labelled(self) -> int:
         """Labelled events so far."""
         return int(self._tally.counts[LABELLED])

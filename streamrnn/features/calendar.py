@@ -38,7 +38,7 @@ class CalendarEncoder:
         self._parts = np.array([_PARTS.index(part) for part in spec.parts], np.int64)
         self._valued = np.array([part in VALUED for part in spec.parts], np.bool_)
         self._table = _circle()
-        self.names = [f"{spec.field}.{name}" for part in spec.parts for name in _inputs(part)]
+        self.names = [f"{spec.field}.{name}" for part in spec.parts for name in inputs(part)]
 
     def encode(self, seconds: NDArray[np.float64], x: NDArray[np.float64], column: int) -> None:
         """Fill columns `column`, … of x (n, d) from UTC `seconds` (n,)."""
@@ -48,8 +48,8 @@ class CalendarEncoder:
         _encode(np.array(local, np.float64), self._parts, self._valued, _PERIODS, self._table, x, column)
 
 
-def _inputs(part: str) -> list[str]:
-    """Its columns."""
+def inputs(part: str) -> list[str]:
+    """Names of a part's inputs."""
     values = [f"{part}.{value}" for value in range(PERIODS[part])] if part in VALUED else []
     return [f"{part}.sin", f"{part}.cos", *values]
 

@@ -41,8 +41,6 @@ _ALLOWED: dict[str, frozenset[type]] = {
     "id": frozenset({str, int, bool}),
 }
 """The JSON types that each use of a field can read; a field of several uses must suit all of them."""
-_STRICT = {"key", "time", "text"}
-"""Uses in which a field must be there in every record, and not be null."""
 _NAMES = {str: "a string", int: "an integer", float: "a number", bool: "true or false", type(None): "null"}
 _Number = Annotated[float, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
 _Count = Annotated[float, msgspec.Meta(ge=0.0, le=GREATEST)]

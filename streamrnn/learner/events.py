@@ -72,11 +72,20 @@ class Events(Passes):
         labels = list(self.mixtures.by_field)
         several = len(labels) > 1
         return {
+            "confusion": self._confusion(),
             "fields": {name: m.quality() for name, m in self.mixtures.by_field.items()} if several else {},
             "intervals": {name: part.quality() for name, part in zip(labels, self.intervals, strict=False)},
             "observers": self.observers.figures(),
             "quantiles": {name: part.quality() for name, part in zip(labels, self.quantiles, strict=False)},
         }
+
+    def _confusion(self) -> dict[str, Any]:
+        """How often the mix took one class for another; empty for numbers and for more than 64 classes."""
+        (counts, *_) = [mixture.confusion() for mixture in self.mixtures.by_field.values()]
+        if self.classes is None or not counts:
+            return {}
+        names = ["0", "1"] if self._goal.binary else list(self.classes.names)
+        return {"classes": names, "counts": counts["mix"][: len(names), : len(names)].tolist()}
 
     # --- the event's path -------------------------------------------------------------------------
 

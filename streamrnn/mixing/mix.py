@@ -111,11 +111,6 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
         start = np.where(np.arange(members) < mixed, 1 / mixed, 0.0) if enabled else np.eye(members)[0]
         super().__init__(keys, waiting, MixStream(start, np.zeros(1), np.zeros(networks, np.int64)))
 
-    def weights(self, slot: int) -> Floats:
-        """(M,): the weights of that key now."""
-        weights: Floats = self.keys.arrays.weights[: self.keys.used][slot]
-        return weights.copy()
-
     def answer(
         self, steps: Steps, label: Floats, answers: Floats, judged: Floats, losses: Floats, weights: Floats
     ) -> None:

@@ -180,10 +180,6 @@ class Mixture:
         """Each member's weight over all keys, a mean that fades over some 500 judged events."""
         return dict(zip(self.members, self._mix.stream.usual.tolist(), strict=True))
 
-    def weights(self, slot: int) -> dict[str, float]:
-        """Each member's weight in that key's next prediction."""
-        return dict(zip(self.members, self._mix.weights(slot).tolist(), strict=True))
-
     def replaced(self) -> dict[str, int]:
         """How many answers of each network were not usable."""
         return dict(zip(self.members, self._mix.stream.replaced.tolist(), strict=False))

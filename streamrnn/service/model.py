@@ -84,6 +84,8 @@ class Figures(NamedTuple):
     """By "mix" and each member."""
     weights: Mapping[str, float] = {}
     networks: Mapping[str, Tally] = {}
+    confusion: Mapping[str, Any] = {}
+    """`classes` and `counts` of the mix: judged events by label (row) and by class said (column)."""
     fields: Mapping[str, Mapping[str, Any]] = {}
     """By field, if several are predicted: the quality of each."""
     intervals: Mapping[str, Mapping[str, float]] = {}

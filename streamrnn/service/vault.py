@@ -95,9 +95,9 @@ class Vault:
         elif newer:
             why = f"the oldest there is at {newer[0]}, beyond it: the group's position was moved back"
         else:
-            why = "there is none; is snapshots.store the folder that every worker of the group uses?"
+            why = "there is none (is snapshots.store the folder that every worker of the group uses?)"
         return (
-            f"{partition}: no snapshot in {folder} to restore the committed position {offset} from: {why} "
+            f"{partition}: no snapshot in {folder} to restore the committed position {offset} from: {why}. "
             "Bring the snapshots back, or --reset starts a new life of the model"
         )
 

@@ -118,6 +118,7 @@ def _how(figures: Figures) -> dict[str, Any]:
         "weights": dict(figures.weights),
         "windows": {name: tally.window for name, tally in figures.networks.items()},
         "networks": {name: tally._asdict() for name, tally in figures.networks.items()},
+        "confusion": dict(figures.confusion),
         "fields": dict(figures.fields),
         "intervals": dict(figures.intervals),
         "observers": dict(figures.observers),

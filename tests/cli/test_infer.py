@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from streamrnn.cli.infer import Inference, Wishes, infer
+from streamrnn.cli.infer.features import inputs_of
 from streamrnn.cli.inferred import as_yaml
 from streamrnn.config import parse
 from streamrnn.errors import InputError
+from streamrnn.learner import Learner
 
 HOURS = 24 * 7 * 5
 
@@ -46,6 +48,13 @@ def inferred(rows: list[dict[str, Any]], **wishes: Any) -> Inference:
 def kinds(inference: Inference) -> dict[str, str]:
     """Feature kind by field."""
     return {feature[kind]: kind for feature in inference.features for kind in list(feature)[:1]}
+
+
+def test_inputs_are_counted_as_the_learner_makes_them() -> None:
+    inference = inferred(hourly(keys=3, kind="a", other=1.5))
+    assert (
+        inputs_of(inference.features) == Learner(parse(as_yaml(inference), "inferred"), "").networks[0].inputs
+    )
 
 
 def test_interleaved_hourly_rows_become_a_keyed_forecast_with_a_daily_season() -> None:

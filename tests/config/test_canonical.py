@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamrnn.config import Config, canonical, learning_changes, learning_difference, parse
+from streamrnn.config import Config, canonical, learning_changes, parse
 from streamrnn.mixing import Mixture
 
 TEXT = "task: {forecast: y}\nfeatures: [{number: y}]\nnetworks: [{name: a, hidden: 64}]\n"
@@ -50,8 +50,8 @@ def test_a_difference_names_every_path_with_both_values() -> None:
         "networks.0.hidden",
         "networks.1",
     ]
-    assert "networks.0.hidden: 64 -> 128" in learning_difference(old, new)
-    assert learning_difference(old, form()) == ""
+    assert "networks.0.hidden: 64 -> 128" in map(str, learning_changes(old, new))
+    assert learning_changes(old, form()) == []
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,4 @@ def test_good_records_push_bad_ones_out_of_the_span() -> None:
     good = stream(1000)
     learner.learn([*bad, *good], PARTITION)
     learner.learn([*bad, *good[:5], *good, *bad], PARTITION)
+    assert learner.events == 2005

@@ -105,13 +105,15 @@ def test_the_log_loss_of_a_class_is_that_of_its_published_probability() -> None:
 def test_events_without_a_label_are_predicted_and_not_learned(task: str) -> None:
     learner = Learner(config(TASKS[task]), "lineage")
     learner.learn(stream(50), PARTITION)
-    before = {n: a for n, a in learner.state().items() if n.endswith(("parameters", "usual", "optimiser/m"))}
+    state = learner.state()
+    before = {n: a for n, a in state.items() if "/optimiser/" in n or n.endswith(("parameters", "usual"))}
     bare = [Record(i, None, json.dumps(e | {LABEL[task]: None}).encode()) for i, e in enumerate(events(20))]
     outputs = learner.learn(bare, PARTITION)
     assert all(b'"prediction"' in (output.value or b"") for output in outputs)
     assert all(b'"judged"' not in (output.value or b"") for output in outputs)
     after = learner.state()
     assert len(before) >= 2
+    assert any("/optimiser/" in name for name in before)
     assert all(np.array_equal(after[name], array) for name, array in before.items())
 
 
@@ -157,3 +159,16 @@ def test_a_thousand_interleaved_keys_are_forecast_as_well_as_ten(window: int, ra
 
     few, many = error(10, 15_000), error(1000, 300)
     assert many <= 1.2 * few, (few, many)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_the_confusion_of_the_mix_has_a_count_for_every_label_and_agrees_with_the_accuracy(task: str) -> None:
+    learner = Learner(config(TASKS[task]), "lineage")
+    learner.learn(stream(300), PARTITION)
+    confusion = learner.passes.figures()["confusion"]
+    counts = np.array(confusion["counts"])
+    assert counts.shape == (len(confusion["classes"]),) * 2
+    assert counts.sum() == learner.labelled
+    accuracy = learner.mixture.quality()["mix"]["accuracy"]
+    assert np.trace(counts) / counts.sum() == pytest.approx(accuracy, rel=1e-12)
+    assert Learner(config(TASKS["regression"]), "lineage").passes.figures()["confusion"] == {}

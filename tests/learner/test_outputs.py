@@ -1,7 +1,7 @@
 """What is published, as a reader of the topic sees it."""
 
 import json
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 
 import jsonschema
@@ -72,7 +72,7 @@ def chained(outputs: list[Output]) -> str:
     for output in outputs:
         key, value = output.key or b"", output.value or b""
         text = link + output.kind[0].encode() + str(len(key)).encode() + b":" + key + value
-        link = blake2b(text, digest_size=16).digest()
+        link = sha256(text).digest()[:16]
     return link.hex()
 
 

@@ -238,9 +238,7 @@ def test_a_fresh_key_starts_from_the_weights_that_the_stream_has_learned():
     mix.score(*stream_of("regression", broken=False))
     mix.reserve(10, 0)
     new = mix.score(steps_of([9], [True], [np.nan]), [np.nan], [[1.0, 2.0]])
-    assert (
-        dict(zip(mix.members, new.weights[0].tolist(), strict=True)) == mix.mean_weights() == mix.weights(9)
-    )
+    assert dict(zip(mix.members, new.weights[0].tolist(), strict=True)) == mix.mean_weights()
     assert mix.mean_weights()["net0"] > 1 / 4  # the better network of the two
 
 

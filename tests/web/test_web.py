@@ -131,4 +131,6 @@ def test_a_server_that_never_started_releases_its_port(service, registry):
     app = create_app(service, registry)
     server = Server(app, "127.0.0.1", 0)
     server.stop()
-    Server(app, "127.0.0.1", server.port).stop()
+    second = Server(app, "127.0.0.1", server.port)
+    second.stop()
+    assert second.port == server.port

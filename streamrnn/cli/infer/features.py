@@ -11,6 +11,7 @@ from streamrnn.cli.infer.series import DAY, Series, autocorrelation, monthly, rh
 from streamrnn.cli.infer.task import SERIES
 from streamrnn.cli.infer.wishes import Wishes
 from streamrnn.errors import InputError
+from streamrnn.features.calendar import inputs
 
 RECENT = 6
 """How many of the last values of the target are features."""
@@ -163,7 +164,7 @@ def inputs_of(features: list[dict[str, Any]]) -> int:
         if "category" in feature:
             count += feature.get("bound", 32) + feature.get("buckets", 8)
         elif "calendar" in feature:
-            count += 2 * len(feature["parts"])
+            count += sum(len(inputs(part)) for part in feature["parts"])
         elif "lags" in feature:
             count += 2 * len(feature["steps"])
         else:

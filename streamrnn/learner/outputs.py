@@ -239,7 +239,7 @@ def event_time(seconds: float) -> datetime:
 
 
 class Digest:
-    """Half of a SHA-256 chained over everything published, one link per record: two logs are compared by it."""
+    """Half a SHA-256 chained over everything published, a link per record: two logs are compared by it."""
 
     def __init__(self, value: bytes = bytes(16)) -> None:
         self.value = value

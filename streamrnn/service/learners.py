@@ -87,11 +87,12 @@ class Learners:
         """What keys cost, in one line. Raises ConfigError if one partition's could not fit into memory."""
         bound, available = self.bytes_per_key * self._config.max_keys + self._bytes_of_pool, room()
         fit = max(0, available - self._bytes_of_pool) // self.bytes_per_key
+        pool = "task.delayed.pool, " if self._bytes_of_pool else ""
         if bound > available:
             raise ConfigError(
                 f"max_keys: {self._config.max_keys} keys of {self.bytes_per_key} bytes are {_gib(bound)} in "
                 f"every partition, but there are {_gib(available)} of memory: at most {fit} keys fit; lower "
-                f"{'task.delayed.pool, ' if self._bytes_of_pool else ''}max_keys, networks.*.hidden or the window"
+                f"{pool}max_keys, networks.*.hidden or the window"
             )
         return (
             f"a key costs {self.bytes_per_key} bytes; {self._config.max_keys} keys, a partition's bound, are "

@@ -163,7 +163,7 @@ class Reader:
 
 
 class Figure(NamedTuple):
-    """One result: a median of so many runs."""
+    """One result: a median of several runs."""
 
     what: str
     values: Sequence[float]

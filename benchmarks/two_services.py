@@ -97,7 +97,7 @@ def site() -> Iterator[tuple[Site, int]]:
 
 
 def served(place: Site, name: str, events: int, services: int) -> float:
-    """Events per second of so many services that share the partitions."""
+    """Events per second of this number of services that share the partitions."""
     topics = Topics("all.events", f"{name}.predictions", f"{name}.dead")
     create_topics(place.options, dict.fromkeys(topics[1:], PARTITIONS), {"retention.ms": "-1"})
     configuration = place.configuration(name, HIDDEN, topics)
@@ -146,7 +146,7 @@ def timestamps(place: Site, topic: str, events: int, seconds: float = 120.0) -> 
 
 
 def replayed(place: Site, file: Path, at_once: int) -> float:
-    """Events per second of so many replays together, by the slowest of them."""
+    """Events per second of this number of replays together, by the slowest of them."""
     configuration = place.folder / "replay.yaml"
     configuration.write_text(json.dumps(config(HIDDEN)))
     reports = [place.folder / f"report-{number}.json" for number in range(at_once)]

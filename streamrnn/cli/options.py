@@ -58,7 +58,7 @@ Ignore = Annotated[
 ]
 IdleExit = Annotated[
     str | None,
-    typer.Option("--idle-exit", help="Stop in order after so long without records, such as 30s."),
+    typer.Option("--idle-exit", help="Stop in order after this long without records, such as 30s."),
 ]
 LogFormat = Annotated[Format, typer.Option("--log-format", help="How log lines are written.")]
 LogLevel = Annotated[Level, typer.Option("--log-level", help="The least important lines shown.")]

@@ -41,7 +41,7 @@ def run(
         ),
     ] = False,
     max_records: Annotated[
-        int | None, typer.Option("--max-records", min=1, help="Stop in order after so many records.")
+        int | None, typer.Option("--max-records", min=1, help="Stop in order after this many records.")
     ] = None,
     idle_exit: IdleExit = None,
     log_format: LogFormat = "text",

@@ -20,7 +20,9 @@ def try_(
     ignore: Ignore = None,
     rows: Annotated[
         int | None,
-        typer.Option("--rows", min=2, help="Learn only the first so many; default: all, of texts enough."),
+        typer.Option(
+            "--rows", min=2, help="Learn only the first N rows; default: all, of texts as many as are needed."
+        ),
     ] = None,
     overrides: Set = None,
 ) -> None:

@@ -77,11 +77,11 @@ class Keep(Part):
     """Which snapshots stay."""
 
     latest: Count = 3
-    """The newest so many."""
+    """How many of the newest to keep."""
     hourly: CountOrZero = 24
-    """The last of each of so many hours."""
+    """Of how many hours to keep the last one of each."""
     daily: CountOrZero = 7
-    """The last of each of so many days."""
+    """Of how many days to keep the last one of each."""
 
 
 class Snapshots(Part):

@@ -22,7 +22,7 @@ class GrowingWindow(Part):
     grow: tuple[Count, Count]
     """First and last number of steps."""
     by: Literal["plateau", "count"] = "plateau"
-    """`plateau`: when the error stopped falling; `count`: after every so many labelled events."""
+    """`plateau`: when the error stopped falling; `count`: every `every` labelled events."""
     every: Count | None = None
     """Labelled events between two looks (default 2000); with a season, rounded up to whole seasons."""
 

@@ -66,7 +66,7 @@ class Boost:
         return 1.0 + (self.factor - 1.0) * left / self.lasts
 
     def learned(self, labelled: int, errors: float) -> bool:
-        """Take in so many labelled events, never more than `due_in`; True: a stretch has ended.
+        """Take in `labelled` events, never more than `due_in`; True: a stretch has ended.
 
         `errors` is the sum of errors since the stretch began, in user units.
         """

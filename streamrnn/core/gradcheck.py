@@ -158,7 +158,7 @@ class _Key:
     """(step, label) still to be learned."""
 
     def window(self, last: int, steps: int, labels: Mapping[int, Array]) -> Window:
-        """Of so many steps, up to step `last`; `labels` by step."""
+        """Of this many steps, up to step `last`; `labels` by step."""
         first = max(last - steps + 1, 0)
         rows = {step - first: label for step, label in labels.items()}
         return Window(self.entries[first], self.inputs[first : last + 1], rows, self.inputs[:first])

@@ -264,7 +264,7 @@ class LeastSquares:
         """(rows, d) inputs of the steps whose labels come later."""
 
     def reserve(self, slots: int, rows: int = 0) -> None:
-        """Make room for so many steps that wait for their label; keys share everything else."""
+        """Make room for `rows` steps that wait for their label; keys share everything else."""
         self._rows = max(self._rows, rows)
         self._waiting = grown(self._waiting, rows)
 

@@ -44,7 +44,7 @@ class Window:
         return self.every - self._count if self.now < self.last else None
 
     def learned(self, labelled: int, errors: float) -> bool:
-        """Take in so many labelled events, never more than `due_in`; True: a stretch has ended.
+        """Take in `labelled` events, never more than `due_in`; True: a stretch has ended.
 
         `errors` is the sum of errors since the stretch began, in user units.
         """

@@ -176,7 +176,7 @@ class Layout:
         return self.n_series + self._scaled_fields + self._changes
 
     def memory(self, slots: int) -> Memory:
-        """Room for so many keys, nothing remembered."""
+        """Room for this number of keys, nothing remembered."""
         history = sum(self._history)
         recent = len(self._target.labels) + len(self.elapsed)
         return Memory(
@@ -189,7 +189,7 @@ class Layout:
         )
 
     def waiting(self, rows: int) -> Waiting:
-        """Room for so many answers that wait for their labels."""
+        """Room for this number of answers that wait for their labels."""
         return Waiting(
             answers=np.zeros((rows, self._scaled_fields, 3)),
             owner=np.zeros((rows, 2 if self._target.by_id else 0), np.int64),

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from streamrnn.arrays import Steps
 
 PSEUDO_COUNT = 20.0
-"""c: so many values of a key weigh as much as the stream's statistics, a deviation away; see `lean`."""
+"""c: how many values of a key weigh as much as the stream's statistics, a deviation away; see `lean`."""
 INPUT_BOUND = 10.0
 """Scaled inputs are cut at ± this many standard deviations."""
 TARGET_BOUND = 1e6

@@ -22,7 +22,7 @@ class Course(Protocol):
     def bytes_per_key(self) -> int: ...
 
     def rows(self, slots: int) -> int:
-        """Answers that can wait at once with so many keys."""
+        """Answers that can wait at once with this number of keys."""
         ...
 
     def resolve(self, block: Block, keys: Keys, known: Flags) -> Steps:

@@ -129,7 +129,7 @@ class Intervals:
         return self._memory.bytes_per_row
 
     def reserve(self, slots: int, rows: int) -> None:
-        """Make room for slots 0 to `slots` − 1 and for so many waiting intervals."""
+        """Make room for slots 0 to `slots` − 1 and for `rows` waiting intervals."""
         self._memory.reserve(slots, rows)
 
     def answer(self, steps: Steps, label: ArrayLike, published: ArrayLike) -> tuple[Floats, Floats, Floats]:

@@ -111,7 +111,7 @@ class Mixture:
         return self._scores.error
 
     def reserve(self, slots: int, rows: int) -> None:
-        """Make room for slots 0 to `slots` − 1 and for so many waiting answers."""
+        """Make room for slots 0 to `slots` − 1 and for `rows` waiting answers."""
         for part in self._parts.values():
             part.reserve(slots, rows)
 

@@ -52,7 +52,7 @@ class Table(Generic[T]):
         return {name: array[: self.used].copy() for name, array in self._named().items()}
 
     def expected(self, rows: int) -> Expected:
-        """The types and shapes of a state with so many rows."""
+        """The types and shapes of a state with this number of rows."""
         return {name: (dtype, (rows, *shape)) for name, (dtype, shape) in self._columns.items()}
 
     def load(self, state: Mapping[str, Array], rows: int) -> None:
@@ -72,13 +72,13 @@ class Part(Protocol):
         """Memory that one waiting answer takes."""
 
     def reserve(self, slots: int, rows: int) -> None:
-        """Make room for so many keys and waiting answers; what they hold stays."""
+        """Make room for these numbers of keys and waiting answers; what they hold stays."""
 
     def state(self) -> State:
         """Copies of all arrays, by name."""
 
     def expected(self, slots: int, rows: int) -> Expected:
-        """The types and shapes of a state with so many keys and rows; `load` takes over such a one."""
+        """The types and shapes of a state with these numbers of keys and rows; `load` takes over such a one."""
 
     def load(self, state: Mapping[str, Array], slots: int, rows: int) -> None: ...
 

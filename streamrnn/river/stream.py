@@ -184,7 +184,7 @@ class Stream:
     # --- growing --------------------------------------------------------------------------------------
 
     def know(self, classes: int) -> None:
-        """Have an output for so many classes."""
+        """Have an output for each of this number of classes."""
         if classes > self.network.classes:
             self.network = self.network.widened(self.network.inputs, classes)
 
@@ -204,7 +204,7 @@ class Stream:
         self._room = self._make_room()
 
     def _make_series(self, series: int) -> None:
-        """Statistics for so many; those of the labels' change come after those of all series."""
+        """Statistics for this number of series; those of the labels' change come after those of all series."""
         before = self._plan.scaled.size
         places = [before] * (series - before)
         self._statistics = np.insert(self._statistics, places, 0.0, 0)

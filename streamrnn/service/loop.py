@@ -30,9 +30,9 @@ class Limits:
     snapshot_every: float = 30.0
     """Seconds between two snapshots of a partition."""
     max_records: int | None = None
-    """Leave once so many new records were learned; None: never."""
+    """Leave after this many new records; None: never."""
     idle_exit: float | None = None
-    """Leave once no record came for so long [s]; None: never."""
+    """Leave after this long without a record [s]; None: never."""
 
 
 class Loop:

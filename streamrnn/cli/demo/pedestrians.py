@@ -38,7 +38,7 @@ def load() -> list[Event]:
 
 
 def left(events: Sequence[Event], published: Mapping[int, int]) -> list[Event]:
-    """What is still to publish when so many events of each partition are in the topic."""
+    """What is still to publish when the topic has these numbers of events by partition."""
     skip = dict(published)
     rest = []
     for event in events:

@@ -37,7 +37,7 @@ TWIN_SECONDS = 1.0
 """How often the twin hears how far it may go."""
 RATE_SECONDS = 3.0
 PATIENCE_SECONDS = 10.0
-"""After so long a start says what it waits for."""
+"""How long a start waits before it says for what."""
 ANSWER_SECONDS = 5.0
 LEFT = "Left half way. Run it again: it goes on where the input ended."
 

@@ -20,7 +20,7 @@ _MOST_CATEGORIES = 1000
 _CODES = range(2, 25)
 """Distinct whole numbers that pass for codes (hour, weekday, kind of weather) rather than for amounts."""
 _DENSE = 2
-"""Codes lie close together: their range is at most so many times their number."""
+"""Codes lie close together: their range is at most this many times their number."""
 _FEW = 32
 _MOST_NUMBERS = 200
 _ENOUGH_ROWS = 100

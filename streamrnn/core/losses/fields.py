@@ -13,7 +13,7 @@ Array = npt.NDArray[np.floating]
 
 @jit
 def each(share: Any, parts: int) -> Any:
-    """What each of so many parts of a mean gets of `share`."""
+    """What each of `parts` of a mean gets of `share`."""
     return like(share, share / parts)
 
 

@@ -195,7 +195,7 @@ class TorchNetwork:
         )
 
     def reserve(self, slots: int, rows: int = 0) -> None:
-        """Make room for so many keys, and so many windows that wait for a label by id."""
+        """Make room for `slots` keys, and for `rows` windows that wait for a label by id."""
         self._slots = max(self._slots, slots)
         self._rings = Rings(*(_roomier(part, self._slots) for part in self._rings))
         if self.pooled:

@@ -16,7 +16,7 @@ from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, 
 WAYS = 4
 """Rows that a context of two tokens may stand in."""
 SETS = 1021
-"""Groups of so many rows at most; a prime, which spreads contexts that differ in either token."""
+"""Most rows of a group; a prime, which spreads contexts that differ in either token."""
 DISCOUNT = 0.5
 """What the count of each token seen in a context hands down to the shorter context (PPM's method D)."""
 LIMIT = 65_535

@@ -20,9 +20,7 @@ def try_(
     ignore: Ignore = None,
     rows: Annotated[
         int | None,
-        typer.Option(
-            "--rows", min=2, help="Learn only the first N rows; default: all, of texts as many as are needed."
-        ),
+        typer.Option("--rows", min=2, help="Learn only the first N rows; default: all, or enough of a text."),
     ] = None,
     overrides: Set = None,
 ) -> None:

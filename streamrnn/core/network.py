@@ -210,7 +210,7 @@ class Network:
         )
 
     def reserve(self, slots: int, rows: int = 0) -> None:
-        """Make room for these numbers of slots and rows of labels by id; at least doubled, as growing costs."""
+        """Make room for slots and rows of labels by id; at least doubled, as growing costs."""
         if slots > self._slots:
             self._slots = slots
             self._memory = _each(self._memory, lambda array: grown(array, slots))

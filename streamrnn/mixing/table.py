@@ -78,7 +78,7 @@ class Part(Protocol):
         """Copies of all arrays, by name."""
 
     def expected(self, slots: int, rows: int) -> Expected:
-        """The types and shapes of a state with these numbers of keys and rows; `load` takes over such a one."""
+        """The types and shapes of a state of this size, which `load` takes over."""
 
     def load(self, state: Mapping[str, Array], slots: int, rows: int) -> None: ...
 

@@ -204,7 +204,7 @@ class Stream:
         self._room = self._make_room()
 
     def _make_series(self, series: int) -> None:
-        """Statistics for this number of series; those of the labels' change come after those of all series."""
+        """Statistics for this number of series; those of the labels' change come last."""
         before = self._plan.scaled.size
         places = [before] * (series - before)
         self._statistics = np.insert(self._statistics, places, 0.0, 0)

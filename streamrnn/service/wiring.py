@@ -102,7 +102,7 @@ class Place(NamedTuple):
     """Made with the `tick` that it calls while it waits."""
     sink: Callable[[Callable[[], None]], Sink]
     answers: Callable[[float], bool]
-    """True if the broker answers within `seconds`."""
+    """`answers(seconds)`: whether the broker answers within that time."""
 
 
 def placed(config: Config) -> Place:

@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     if not (folder := os.environ.get("STREAMRNN_DATA")):
         parser.error("set STREAMRNN_DATA to a folder that holds nab/nab_values.csv.gz")
@@ -93,7 +93,7 @@ def main() -> None:
     lines = [[name, *(f"{value:.3f}" for value in pair)] for name, pair in found.items()]
     lines.append(["mean", *(f"{value:.4f}" for value in areas.mean(axis=0))])
     title = f"Area under the ROC curve, {len(found)} series of NAB"
-    show_table(title, ("series", "surprise", "HalfSpaceTrees"), lines, markdown=options.markdown)
+    show_table(title, ("series", "surprise", "HalfSpaceTrees"), lines, "anomalies" if options.keep else None)
 
 
 if __name__ == "__main__":

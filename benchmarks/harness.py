@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from streamrnn.broker import Broker, create_topics
 from streamrnn.cli.rows import Rows
 
 NUMBERS = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
+RESULTS = Path(__file__).parent / "results"
 STREAMRNN = str(Path(sys.executable).with_name("streamrnn"))
 
 
@@ -177,23 +178,48 @@ class Figure(NamedTuple):
         return [self.what, f"{shown[0]} {self.unit}".strip(), f"{shown[1]} … {shown[2]}", self.goal]
 
 
-def show(figures: Sequence[Figure], title: str, *, markdown: bool) -> None:
-    """The figures, with machine and date."""
+def show(figures: Sequence[Figure], title: str, keep: str | None) -> None:
     rows = [figure.row() for figure in figures]
-    show_table(title, ("what", "median", "range", "goal"), rows, markdown=markdown)
+    show_table(title, ("what", "median", "range", "goal"), rows, keep)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool) -> None:
-    """For people, or as the lines that `benchmarks/README.md` holds."""
-    caption = f"{title}; {machine()}, {datetime.now(UTC):%Y-%m-%d}"
-    if markdown:
-        lines = [columns, ["---"] * len(columns), *rows]
-        print(f"{caption}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
-        return
-    table = Table(*columns, title=caption)
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], keep: str | None) -> None:
+    """For people; with `keep`, also into results/KEEP.json, from which docs are made."""
+    when = f"{machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    table = Table(*columns, title=f"{title}; {when}")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+    if keep is not None:
+        RESULTS.mkdir(exist_ok=True)
+        kept = {"title": title, "when": when, "columns": list(columns), "rows": [list(row) for row in rows]}
+        (RESULTS / f"{keep}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+
+class Kept(NamedTuple):
+    """What `show_table` kept."""
+
+    title: str
+    when: str
+    columns: list[str]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[str]:
+        return [row[self.columns.index(name)] for row in self.rows]
+
+    def markdown(self) -> str:
+        return f"{self.title}; {self.when}\n\n{markdown_table(self.columns, self.rows)}"
+
+
+def kept_table(name: str) -> Kept:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"{path} is not there: run the benchmark with --keep first")
+    return Kept(**json.loads(path.read_text()))
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
 
 
 def machine() -> str:

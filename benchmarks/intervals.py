@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     if not (folder := os.environ.get("STREAMRNN_DATA")):
         parser.error("set STREAMRNN_DATA to a folder that holds etth1, bike_sharing and sunspots")
@@ -115,7 +115,7 @@ def main() -> None:
         lines.append(line(question.name, "published", of))
         lines.append(line("", "all errors so far", running_quantile(of)))
     columns = ("stream", "intervals", "coverage", "farthest tenth", "width", "score")
-    show_table(f"Intervals of level {LEVEL}", columns, lines, markdown=options.markdown)
+    show_table(f"Intervals of level {LEVEL}", columns, lines, "intervals" if options.keep else None)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ for bit, with no number in their state that is not finite; shown are time and me
 
     python benchmarks/long_run.py                       ten minutes
     python benchmarks/long_run.py --events 200000       small
-    python benchmarks/long_run.py --markdown
+    python benchmarks/long_run.py --keep
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     straight, broken = side_by_side(options.events)
     same = [a[2:] == b[2:] for a, b in zip(straight, broken, strict=True)]
@@ -91,7 +91,7 @@ def main() -> None:
     columns = ("events", "µs CPU", "MB", f"µs, {RESTORES} restores", "MB, restores", "same bits")
     ratio = straight[-1].microseconds / straight[0].microseconds
     title = f"GRU 8 and LSTM 8, {KEYS} keys; last tenth / first tenth: {ratio:.3f} of the time"
-    show_table(title, columns, rows, markdown=options.markdown)
+    show_table(title, columns, rows, "long_run" if options.keep else None)
     if not all(same):
         raise SystemExit("the run that was restored went another way")
 

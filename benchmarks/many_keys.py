@@ -14,7 +14,7 @@ Times are of the CPU, which other work on the machine disturbs least.
 
     python benchmarks/many_keys.py                  two minutes, 3 GB of memory
     python benchmarks/many_keys.py --keys 1 1000    small
-    python benchmarks/many_keys.py --markdown
+    python benchmarks/many_keys.py --keep
 """
 
 import argparse
@@ -86,15 +86,15 @@ class Costs(NamedTuple):
 
 COLUMNS = (
     "keys",
-    "B/key",
+    "bytes/key, formula",
     "measured",
-    "new/s",
-    "steady/s",
-    f"/ of {FEW}",
-    "copy s",
-    "write s",
+    "new keys/s",
+    "events/s",
+    f"of the rate at {FEW:,}",
+    "s to copy",
+    "s to write",
     "MB",
-    "restore s",
+    "s to restore",
 )
 
 
@@ -104,13 +104,13 @@ def main() -> None:
     )
     parser.add_argument("--keys", type=int, nargs="+", default=KEYS, metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
         costs = [pool.submit(measure, keys, options.rounds).result() for keys in options.keys]
     title = f"GRU {HIDDEN}, one step, per second and in seconds of CPU, medians of {options.rounds} rounds"
-    show_table(title, COLUMNS, [each.row() for each in costs], markdown=options.markdown)
+    show_table(title, COLUMNS, [each.row() for each in costs], "many_keys" if options.keep else None)
 
 
 def measure(keys: int, rounds: int) -> Costs:

@@ -7,7 +7,7 @@ same events; the rate of each is read off the timestamps of what it published, a
 output per event. Then `streamrnn replay` of the same events from their file, without a broker.
 
     python benchmarks/pipeline.py               about two minutes
-    STREAMRNN_DATA=… python benchmarks/pipeline.py --markdown
+    STREAMRNN_DATA=… python benchmarks/pipeline.py --keep
 """
 
 import argparse
@@ -32,14 +32,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     file, what = elec2()
     gc.freeze()  # as the service does
     with site() as place:
         figures = [*through_the_broker(place, file, options.rounds), replayed(place, file, options.rounds)]
     title = f"GRU {HIDDEN}, one step, {what}, batch {BATCH}, medians of {options.rounds} rounds"
-    show(figures, title, markdown=options.markdown)
+    show(figures, title, "pipeline" if options.keep else None)
 
 
 # --- through the broker -----------------------------------------------------------------------------

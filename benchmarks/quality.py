@@ -3,7 +3,7 @@
     python benchmarks/quality.py                 # the learner on every set, beside the peers' figures as kept
     python benchmarks/quality.py --sets bike     # only on sets whose name begins so
     python benchmarks/quality.py --peers         # first measure those peers that changed (hours, one core)
-    python benchmarks/quality.py --markdown      # write docs/quality.md from the figures as kept
+    python benchmarks/quality.py --markdown      # write docs/quality.md and .svg from the figures as kept
 
 Everything is prequential: a label is used only after the prediction that it judges. There is one
 configuration for numbers and one for classes (`quality/`), the same for every stream; `quality_sets.py` says
@@ -24,9 +24,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import quality_ours
 import quality_peers
-from harness import machine
+from harness import kept_table, machine, markdown_table
 from quality_ours import Figures, numbers, place
 from quality_sets import SETS, Set
 from rich.console import Console
@@ -112,7 +114,8 @@ def measure_ours(sets: Sequence[Set], progress: Progress) -> None:
         task = progress.add_task(of.name, total=sum(1 for _ in of.rows()))
         started = time.perf_counter()
         found = quality_ours.measure(of, partial(_completed, progress, task))
-        keep(OURS, {of.name: {"seconds": round(time.perf_counter() - started, 1), "members": found}})
+        seconds, when = round(time.perf_counter() - started, 1), f"{machine()}, {datetime.now(UTC):%Y-%m-%d}"
+        keep(OURS, {of.name: {"seconds": seconds, "when": when, "members": found}})
         progress.remove_task(task)
 
 
@@ -203,10 +206,28 @@ rule ([quality_sets.py](../benchmarks/quality_sets.py)). The peers are river's, 
 same script ([quality_peers.py](../benchmarks/quality_peers.py)). The best of them is picked afterwards, set
 by set, which no user could do beforehand.
 
-streamrnn is ahead of the best peer on {won} of {compared} sets. *Error less* is 1 − error / error of that
-peer; accuracy and skill count as 1 − value. *Skill* is 1 − the mean over keys and fields of mean absolute
-error / that of the naive rule, which repeats the shortest season, or the last value.
+streamrnn is ahead of the best peer on {won} of the {compared} sets. {lost}
+
+*Error less* is 1 − error / error of that peer; accuracy and skill count as 1 − value. *Skill* is 1 − the mean
+over keys and fields of mean absolute error / that of the naive rule, which repeats the shortest season, or the
+last value.
+
+![Error of streamrnn, of the best of river and of the best naive rule, by set](quality.svg)
 """
+MORE = (
+    (
+        "Intervals",
+        "`python benchmarks/intervals.py --keep`: published intervals of level 0.9 beside those of a running "
+        "quantile of past errors; *farthest tenth* is the coverage of the worst tenth of the stream.",
+        "intervals",
+    ),
+    (
+        "Surprise",
+        "`python benchmarks/anomalies.py --keep`: the surprise that stands in every prediction record, judged by "
+        "the labelled windows of the Numenta Anomaly Benchmark, beside river's HalfSpaceTrees.",
+        "anomalies",
+    ),
+)
 RULES = {"last", "mean", "season", "season_corrected", "last_label", "majority"}
 """Members that every mix has: they are no networks."""
 COLUMNS = ("set", "measure", "best naive rule", "best of river", "", "streamrnn", "error less")
@@ -239,13 +260,34 @@ def _shown(of: Set) -> Any:
 
 def page(of_all: Sequence[Line]) -> str:
     """The text of docs/quality.md."""
-    won = sum(line.gain > 0 for line in of_all if line.peers)
-    compared = sum(bool(line.peers) for line in of_all)
-    made = f"{machine()}, {datetime.now(UTC):%Y-%m-%d}"
-    parts = [HEAD.format(made=made, won=won, compared=compared), _table(COLUMNS, map(_row, of_all))]
+    of_all = [line for line in of_all if line.peers]
+    won = sum(line.gain > 0 for line in of_all)
+    made = max(found["when"] for found in kept(OURS).values())
+    parts = [
+        HEAD.format(made=made, won=won, compared=len(of_all), lost=_losses(of_all)),
+        markdown_table(COLUMNS, map(_row, of_all)),
+    ]
     for line in of_all:
         parts += ["", f"## {line.of.name}", "", _about(line.of), "", _details(line)]
+    for heading, text, kept_as in MORE:
+        parts += ["", f"## {heading}", "", text, "", kept_table(kept_as).markdown()]
     return "\n".join(parts) + "\n"
+
+
+def _losses(of_all: Sequence[Line]) -> str:
+    """Where a peer or a naive rule is better, in words."""
+    to_peers = [f"{line.of.name} ({line.gain:+.1%})" for line in of_all if line.gain <= 0]
+    to_rules = [
+        line.of.name
+        for line in of_all
+        if math.isfinite(line.naive) and _error(line.of, line.ours["mix"]) >= _error(line.of, line.naive)
+    ]
+    said = [
+        f"It loses to {whom} on {', '.join(names)}."
+        for whom, names in (("that peer", to_peers), ("the best naive rule", to_rules))
+        if names
+    ]
+    return " ".join(said) or "It loses to no peer and to no naive rule in the measure that decides."
 
 
 def _about(of: Set) -> str:
@@ -266,14 +308,34 @@ def _details(line: Line) -> str:
         everyone.append((shown, value, "naive rules" if name in RULES else "streamrnn"))
     everyone.sort(key=lambda entry: _error(line.of, entry[1]))
     show = _shown(line.of)
-    return _table(
+    return markdown_table(
         ("who", "of", line.of.measure), ([name, side, show(value)] for name, value, side in everyone)
     )
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in body)
+def picture(of_all: Sequence[Line], path: Path) -> None:
+    """Errors of the best naive rule and of the best peer, in units of ours."""
+    mpl.rcParams |= {"svg.hashsalt": "streamrnn", "font.size": 9}
+    of_all = [line for line in of_all if line.peers][::-1]
+    figure, axis = plt.subplots(figsize=(8, 0.35 * len(of_all) + 1.2), layout="constrained")
+    places = range(len(of_all))
+    ours = [_error(line.of, line.ours["mix"]) for line in of_all]
+    best = [_error(line.of, line.peers[line.best_peer]) for line in of_all]
+    naive = [_error(line.of, line.naive) for line in of_all]
+    axis.scatter(
+        [a / b for a, b in zip(naive, ours, strict=True)], places, marker="x", label="best naive rule"
+    )
+    axis.scatter([a / b for a, b in zip(best, ours, strict=True)], places, label="best of river")
+    axis.scatter([1.0] * len(of_all), places, marker="D", color="black", label="streamrnn")
+    axis.set(xscale="log", xlabel="error, in units of streamrnn's", yticks=places)
+    axis.set_yticklabels([line.of.name for line in of_all])
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xticks([0.9, 1, 1.2, 1.5, 2, 3, 5, 10, 20], minor=False)
+    axis.minorticks_off()
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper right", fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def main() -> None:
@@ -287,6 +349,7 @@ def main() -> None:
     sets = [of for of in SETS if of.name.startswith(options.sets)]
     if options.markdown:
         PAGE.write_text(page(lines(SETS)))
+        picture(lines(SETS), PAGE.with_suffix(".svg"))
         return
     with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn()) as progress:
         if options.peers:

@@ -10,7 +10,7 @@ group and new topics:
                 between lie the start of a process, the newest snapshot, and the replay of what came after it.
 
     python benchmarks/service.py                about a minute
-    python benchmarks/service.py --markdown
+    python benchmarks/service.py --keep
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     file, what = elec2()
     events = values(file)[: WAITING + NEW]
@@ -48,7 +48,7 @@ def main() -> None:
         Figure("resident memory at rest", megabytes, "MB", ""),
     ]
     title = f"GRU {HIDDEN}, one step, one partition, {what}, medians of {options.runs} runs"
-    show(figures, title, markdown=options.markdown)
+    show(figures, title, "service" if options.keep else None)
 
 
 def run(place: Site, name: str, events: list[bytes]) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ machine slows them all; shown are medians of CPU time per event, and medians of 
 
     python benchmarks/step.py             all sizes, about three minutes
     python benchmarks/step.py --quick     hidden 64 alone
-    python benchmarks/step.py --markdown
+    python benchmarks/step.py --keep
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="hidden 64 alone")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     rows = [
         [str(hidden), str(window), str(block), *row(measure(hidden, window, block, options.rounds))]
@@ -60,7 +60,7 @@ def main() -> None:
     ]
     title = f"Microseconds of CPU per event, torch {torch.__version__}, medians of {options.rounds} rounds"
     columns = ("hidden", "k", "block", "kernel", "learner", "torch", "torch / kernel", "torch / learner")
-    show_table(title, columns, rows, markdown=options.markdown)
+    show_table(title, columns, rows, "step" if options.keep else None)
 
 
 def row(times: Times) -> list[str]:

@@ -10,7 +10,7 @@ shown by `streamrnn replay` of a file, without a broker: two at once against one
 
     python benchmarks/two_services.py               five minutes; needs the extra `broker`
     python benchmarks/two_services.py --rounds 1 --repeat 1
-    STREAMRNN_DATA=… python benchmarks/two_services.py --markdown
+    STREAMRNN_DATA=… python benchmarks/two_services.py --keep
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--repeat", type=int, default=REPEAT)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     file, what = elec2()
     events = values(file) * options.repeat
@@ -76,7 +76,7 @@ def main() -> None:
         Figure("two / one, in one round", ratios(together, alone), "", "", ".2f"),
     ]
     title = f"GRU {HIDDEN}, one step, {what}, {PARTITIONS} partitions, medians of {options.rounds} rounds"
-    show(results, title, markdown=options.markdown)
+    show(results, title, "two_services" if options.keep else None)
 
 
 def ratios(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:

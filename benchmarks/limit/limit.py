@@ -10,7 +10,7 @@ Needs gcc or clang; $CC names another.
 
     python benchmarks/limit/limit.py             three cells, all sizes, about three minutes
     python benchmarks/limit/limit.py --quick     the GRU with 64 hidden values alone
-    python benchmarks/limit/limit.py --markdown
+    python benchmarks/limit/limit.py --keep
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="the GRU with 64 hidden values alone")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--markdown", action="store_true", help="print the lines of benchmarks/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for docs")
     options = parser.parse_args()
     with compiled() as library:
         rows = [
@@ -72,7 +72,7 @@ def main() -> None:
         ]
     title = f"Microseconds of CPU per event, medians of {options.rounds} rounds"
     columns = ("cell", "hidden", "k", "kernel", "C", "kernel / C", "C / C")
-    show_table(title, columns, rows, markdown=options.markdown)
+    show_table(title, columns, rows, "limit" if options.keep else None)
 
 
 def measure(library: ctypes.CDLL, cell: str, hidden: int, window: int, rounds: int) -> list[str]:

@@ -1,8 +1,10 @@
 """Labels that come by id: which event each belongs to, in a bounded pool, by event time.
 
 An event with an id waits in a row of the pool until a later record of its key names that id and brings the
-label, until its time to live has passed, or until the pool is full and it is the oldest. Time is the latest
-event time seen so far, so that an expiry depends on the records alone.
+label, until its time to live has passed, or until the pool is full and it is the oldest. Time is event time,
+so that an expiry depends on the records alone: a label is in time by its own time and its event's; events are
+given up by a clock that shows the latest time that two records in a row have reached. One record whose time is
+wrong expires nobody.
 """
 
 import math
@@ -30,7 +32,9 @@ class _Event(NamedTuple):
     life: int
     """Of the slot: a key that was forgotten and came again began another."""
     time: float
-    """UTC seconds since 1970."""
+    """Its own, UTC seconds since 1970."""
+    since: float
+    """What the clock showed when it came."""
 
 
 class Waiting(NamedTuple):
@@ -55,7 +59,8 @@ class Pool:
         self._free = list(range(size - 1, -1, -1))
         self._lives: list[int] = []
         """How often each slot has begun anew."""
-        self._now = -math.inf
+        self._clock, self._last = -math.inf, math.inf
+        """What the clock shows, and the time of the last record."""
         self.counts = np.zeros(len(OUTCOMES), np.int64)
         """Labels by `OUTCOMES`."""
         self.given_up = 0
@@ -78,13 +83,13 @@ class Pool:
         keep, judge = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
         slots = slots.copy()
         for i in range(n):
-            self._now = max(self._now, time[i])
+            self._clock, self._last = max(self._clock, min(self._last, time[i])), time[i]
             self._expire()
             event, wanted = ids[i], label_of[i]
             if event is not None and fresh[i]:
                 self._begin(int(slots[i]))
             if wanted is not None:
-                found = self._take(keys[i], wanted)
+                found = self._take((keys[i], wanted), time[i])
                 if found is not None:
                     judge[i] = found.row
                     slots[i] = slots[i] if event is not None else found.slot
@@ -96,15 +101,15 @@ class Pool:
         self._lives += [0] * (slot + 1 - len(self._lives))
         self._lives[slot] += 1
 
-    def _take(self, key: str, wanted: str) -> _Event | None:
-        """The event that waits for this label; the label is counted either way."""
-        found = self._waiting.pop((key, wanted), None)
+    def _take(self, wanted: _Id, time: float) -> _Event | None:
+        """The event that waits for a label of this time; the label is counted either way."""
+        found = self._waiting.pop(wanted, None)
         if found is None:
-            outcome = self._gone.get((key, wanted), UNKNOWN)
+            outcome = self._gone.get(wanted, UNKNOWN)
             self.counts[DUPLICATE if outcome == MATCHED else outcome] += 1
             return None
-        held = self._lives[found.slot] == found.life
-        self._leave((key, wanted), found, MATCHED if held else EXPIRED)
+        held = self._lives[found.slot] == found.life and time - found.time <= self._ttl
+        self._leave(wanted, found, MATCHED if held else EXPIRED)
         self.counts[MATCHED if held else EXPIRED] += 1
         return found if held else None
 
@@ -117,13 +122,13 @@ class Pool:
             self._give_up(next(iter(self._waiting)))
         self._gone.pop(event, None)
         row = self._free.pop()
-        self._waiting[event] = _Event(row, slot, self._lives[slot], time)
+        self._waiting[event] = _Event(row, slot, self._lives[slot], time, self._clock)
         return row
 
     def _expire(self) -> None:
         while self._waiting:
             event, oldest = next(iter(self._waiting.items()))
-            if self._now - oldest.time <= self._ttl:
+            if self._clock - oldest.since <= self._ttl:
                 return
             self._give_up(event)
 
@@ -144,12 +149,12 @@ class Pool:
         return {
             "waiting": from_texts([text for pair in self._waiting for text in pair]),
             "places": np.array([(e.row, e.slot, e.life) for e in events], np.int64).reshape(-1, 3),
-            "times": np.array([e.time for e in events], np.float64),
+            "times": np.array([(e.time, e.since) for e in events], np.float64).reshape(-1, 2),
             "free": np.array(self._free, np.int64),
             "gone": from_texts([text for pair in self._gone for text in pair]),
             "outcomes": np.array(list(self._gone.values()), np.int64),
             "lives": np.array(self._lives, np.int64),
-            "now": np.array(self._now, np.float64),
+            "clock": np.array([self._clock, self._last], np.float64),
             "counts": np.array([*self.counts, self.given_up], np.int64),
         }
 
@@ -159,12 +164,12 @@ class Pool:
             {
                 "waiting": (np.uint8, (None,)),
                 "places": (np.int64, (None, 3)),
-                "times": (np.float64, (None,)),
+                "times": (np.float64, (None, 2)),
                 "free": (np.int64, (None,)),
                 "gone": (np.uint8, (None,)),
                 "outcomes": (np.int64, (None,)),
                 "lives": (np.int64, (None,)),
-                "now": (np.float64, ()),
+                "clock": (np.float64, (2,)),
                 "counts": (np.int64, (len(OUTCOMES) + 1,)),
             },
         )
@@ -175,13 +180,13 @@ class Pool:
         gone = _pairs("gone", state)
         times = state["times"].tolist()
         self._waiting = OrderedDict(
-            (event, _Event(row, slot, life, time))
-            for event, (row, slot, life), time in zip(waiting, places, times, strict=True)
+            (event, _Event(*place, *time))
+            for event, place, time in zip(waiting, places, times, strict=True)
         )
         self._free = state["free"].tolist()
         self._gone = OrderedDict(zip(gone, state["outcomes"].tolist(), strict=True))
         self._lives = state["lives"].tolist()
-        self._now = float(state["now"])
+        self._clock, self._last = state["clock"].tolist()
         self.counts = state["counts"][:-1].copy()
         self.given_up = int(state["counts"][-1])
 

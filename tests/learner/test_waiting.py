@@ -87,6 +87,36 @@ def test_a_label_of_a_key_that_was_forgotten_since_is_expired() -> None:
     assert counts(pool)["expired"] == 1
 
 
+def test_a_single_time_in_the_future_expires_nobody_before_or_after_it() -> None:
+    pool = Pool(8, 10.0)
+    rows: list[Row] = [
+        ("a", 0, "1", None),
+        ("a", 1e9, "2", None),
+        ("a", 1, None, "2"),
+        ("a", 2, None, "1"),
+        ("a", 3, "3", None),
+        ("a", 4, None, "3"),
+    ]
+    passed(pool, rows, fresh=[0])
+    assert counts(pool) == {"matched": 3, "expired": 0, "unknown": 0, "duplicate": 0}
+
+
+def test_an_event_that_comes_after_a_younger_one_has_its_own_time_to_live() -> None:
+    pool = Pool(8, 10.0)
+    rows: list[Row] = [("a", 20, "1", None), ("a", 5, "2", None), ("a", 21, None, "2"), ("a", 22, None, "1")]
+    _, judge = passed(pool, rows, fresh=[0])
+    assert (judge[2], judge[3] >= 0) == (-1, True)
+
+
+def test_events_are_given_up_once_two_records_in_a_row_are_beyond_their_time() -> None:
+    pool = Pool(8, 10.0)
+    passed(pool, [("a", t, str(t), None) for t in range(3)], fresh=[0])
+    passed(pool, [("b", 100, None, None)])
+    assert pool.given_up == 0
+    passed(pool, [("b", 101, None, None)])
+    assert pool.given_up == 3
+
+
 def test_one_record_may_bring_a_label_and_be_an_event_itself() -> None:
     keep, judge = passed(
         Pool(1, 60.0), [("a", 0, "1", None), ("a", 1, "2", "1"), ("a", 2, None, "2")], fresh=[0]

@@ -229,6 +229,7 @@ class _Ids:
         self.id = attrgetter(attribute[target.id])
         self.label_of = attrgetter(attribute[target.label_of])
         self._labels = [attribute[name] for name in target.labels]
+        self._label_names = ", ".join(target.labels)
         self._of_events = [(attribute[f.name], f.name) for f in fields if f.of_events]
 
     def separate(self, event: Any) -> None:
@@ -241,8 +242,11 @@ class _Ids:
                 if getattr(event, attribute) is msgspec.UNSET:
                     raise Unfit("missing_field", f"{name}: not there")
             return
-        if all(getattr(event, attribute) is None for attribute in self._labels):
+        if (judged := self.label_of(event)) is None:
             raise Unfit("missing_field", f"{self._name}: not there, and no label of an earlier event")
+        if all(getattr(event, attribute) is None for attribute in self._labels):
+            what = f"null or not there; the label of event {shown(judged)} is needed"
+            raise Unfit("missing_field", f"{self._label_names}: {what}")
         for attribute, _ in self._of_events:
             setattr(event, attribute, None)
 

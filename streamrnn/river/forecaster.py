@@ -26,7 +26,7 @@ class RNNForecaster(Recurrent, Forecaster):
     reference: Literal["last", "season", "none"] = "last"
     """What the change is counted from: the last value, that of a season before, or nothing."""
     season: int | None = None
-    """Events in a season, such as 12 for months."""
+    """Events in a season, at least 2, such as 12 for months."""
 
     def learn_one(self, y: float | None, x: dict[FeatureName, Any] | None = None) -> None:
         """One step; `x` belongs to the same moment as `y`, which may be None or NaN: then it is missing."""
@@ -48,6 +48,11 @@ class RNNForecaster(Recurrent, Forecaster):
     def _task(self) -> tuple[Target, tuple[Spec, ...]]:
         lags = (Lags("y", self.lags),) if self.lags else ()
         return Target(("y",), kind_of(self.loss), season=self.season, reference=self.reference), lags
+
+    def _refuse_nonsense(self) -> None:
+        super()._refuse_nonsense()
+        if self.season is not None and self.season < 2:
+            raise ValueError(f"season: expected at least 2, got {self.season}; without a season write None")
 
     def _loss(self) -> str:
         one_of("loss", self.loss, LOSSES)

@@ -292,10 +292,13 @@ def test_a_gradient_that_is_not_finite_is_skipped_before_anything_moves():
     assert np.isfinite(net.advance(*events.between(31, 60))).all()
 
 
-def test_to_keep_the_gradient_of_a_step_changes_nothing():
+@pytest.mark.parametrize("depth", [{}, {"layers": 2, "head": (4,)}], ids=["flat", "deep"])
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+def test_to_keep_the_gradient_of_a_step_changes_nothing(cell, depth):
     """Adam takes it whole, or as its two factors."""
     events = stream(100)
-    kept, factors = (network(dtype="float64", keep_gradient=kept, clip=0.3) for kept in (True, False))
+    shape = {"cell": cell, "dtype": "float64", "clip": 0.3, **depth}
+    kept, factors = (network(keep_gradient=kept, **shape) for kept in (True, False))
     np.testing.assert_allclose(kept.advance(*events), factors.advance(*events), rtol=0, atol=1e-13)
     assert kept.gradient_norm == pytest.approx(factors.gradient_norm, rel=1e-12)
     assert kept.gradient()["weight_ih_l0"].any()

@@ -232,7 +232,7 @@ def test_what_a_label_s_record_has_of_the_features_is_left_out():
     [
         ({**GOOD}, "missing_field", "id: not there, and no label of an earlier event"),
         ({**GOOD, "id": None, "of": None}, "missing_field", "id: not there"),
-        ({**LABEL, "y": None}, "missing_field", "id: not there, and no label of an earlier event"),
+        ({**LABEL, "y": None}, "missing_field", 'y: null or not there; the label of event "e1" is needed'),
         ({"key": "s1", "time": 0, "id": "e1", "kind": "x", "seen": 0}, "missing_field", "a: not there"),
         ({"time": 0, "of": "e1", "y": 1}, "missing_field", "key"),
         ({"key": "s1", "of": "e1", "y": 1}, "missing_field", "time"),

@@ -122,8 +122,11 @@ def test_a_parameter_that_cannot_be_is_refused_by_name(parameters, message):
         RNNRegressor(**parameters)
 
 
-def test_a_classifier_needs_two_classes_and_a_seasonal_reference_its_season():
+def test_a_classifier_needs_two_classes_and_a_season_two_events():
     with pytest.raises(ValueError, match="max_classes: expected at least 2, got 1"):
         RNNClassifier(max_classes=1)
     with pytest.raises(ValueError, match="season"):
         RNNForecaster(reference="season")
+    for season in (1, 0, -12):
+        with pytest.raises(ValueError, match=f"season: expected at least 2, got {season}; "):
+            RNNForecaster(reference="season", season=season)

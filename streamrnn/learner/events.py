@@ -1,6 +1,7 @@
 """The passes over a block of events, each of which is one step of its key."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Events(Passes):
         self.intervals = [] if level is None else [Intervals(level) for _ in goal.labels]
         self.quantiles = [Quantiles(self._levels) for _ in goal.labels] if self._levels else []
         self.surprise = Surprise("number" if self.classes is None else "classes", len(goal.labels))
-        self.observers = Observers(config.observers)
+        self.observers = Observers(config.observers, goal)
         self._encoder = Encoder(
             lineage,
             _form(goal, self.classes, self.mixtures.members),
@@ -93,16 +94,16 @@ class Events(Passes):
         return self._encoder.values(block, self.answer(block), offsets, partition, first)
 
     def answer(self, block: Block) -> Answers:
-        label, seen = self._label(block)
-        known: Flags = np.asarray(np.isfinite(label).any(axis=0))
-        steps = self.course.resolve(block, self.keys, known)
+        steps = self.course.resolve(block, self.keys, self._brought(block))
+        label, seen = self._label(block, steps)
+        steps = _of_known(steps, label)
         self.reserve()
         inputs = self.features.featurise(block, steps, label)
         outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
         scored = self.mixtures.score(steps, label, self._answers(outs, inputs))
         self.labelled += int(np.count_nonzero((steps.back >= 0) | (steps.judge >= 0)))
         if self.observers:
-            self._show(label[0], scored[0])
+            self._show(label[0], seen, scored[0])
         return Answers(
             label,
             steps.moves,
@@ -116,7 +117,7 @@ class Events(Passes):
             surprise=self.surprise.score(steps, np.stack([each.losses[:, 0] for each in scored], axis=1)),
         )
 
-    def _show(self, label: Floats, scored: Scored) -> None:
+    def _show(self, label: Floats, seen: Ints, scored: Scored) -> None:
         """What the block's labels have judged, to those who look on."""
         rows = np.flatnonzero(scored.judged)
         labels: list[Any] = label[rows].tolist()
@@ -124,7 +125,9 @@ class Events(Passes):
         if self.classes is not None:
             names = [False, True] if self._goal.binary else self.classes.names
             labels = [names[int(index)] for index in labels]
-            published = [dict(zip(names, chances, strict=False)) for chances in published]
+            counts = [2] * len(rows) if self._goal.binary else seen[rows].tolist()
+            each = zip(published, counts, strict=True)
+            published = [dict(zip(names[:known], chances, strict=False)) for chances, known in each]
         self.observers.look(labels, published, scored.losses[rows, 0].tolist())
 
     def _quantiles(
@@ -138,12 +141,22 @@ class Events(Passes):
         ]
         return np.stack(published, axis=1)
 
-    def _label(self, block: Block) -> tuple[Floats, Ints]:
-        """(w, n) numbers, or (1, n) indices of classes, NaN: not known; and (n,) classes seen before each."""
+    def _brought(self, block: Block) -> Flags:
+        """(n,): the record brings a label."""
+        if self.classes is None:
+            return np.asarray(np.isfinite(block.label).any(axis=0))
+        return np.array([label is not None for label in block.classes], np.bool_)
+
+    def _label(self, block: Block, steps: Steps) -> tuple[Floats, Ints]:
+        """(w, n) numbers, or (1, n) indices of classes, NaN: not known; and (n,) classes seen before each.
+
+        A label by id that found no event names no class.
+        """
         if self.classes is None:
             return block.label, np.zeros(len(block), np.int64)
         before = len(self.classes.names)
-        label = self.classes.resolve(block.classes)
+        lost = (steps.judge < 0).tolist() if self._goal.by_id else repeat(False)
+        label = self.classes.resolve([None if no else c for c, no in zip(block.classes, lost, strict=False)])
         seen = np.fmax.accumulate(np.concatenate([[before], label + 1.0]))  # indices are given as they come
         return label[np.newaxis], seen[:-1].astype(np.int64)
 
@@ -179,6 +192,14 @@ class Events(Passes):
         for quantiles in self.quantiles[:1]:
             quantiles.warm_up()
         self.surprise.warm_up()
+
+
+def _of_known(steps: Steps, label: Floats) -> Steps:
+    """Only labels that are known judge: one whose class found no place is none."""
+    unknown = np.isnan(label).all(axis=0)
+    return steps._replace(
+        back=np.where(unknown, np.int32(-1), steps.back), judge=np.where(unknown, np.int32(-1), steps.judge)
+    )
 
 
 def _form(goal: Target, classes: Classes | None, members: Sequence[str]) -> Form:

@@ -161,8 +161,7 @@ class Class:
         return [None if index != index else names[int(index)] for index in answers.label[0].tolist()]
 
     def judged(self, answers: Answers) -> Iterable[Any]:
-        known = np.fmax(answers.known, answers.label[0] + 1.0).astype(np.int64)
-        return self._likeliest(answers.scored[0].judged_published, known)
+        return self._likeliest(answers.scored[0].judged_published, answers.known)
 
     def losses(self, answers: Answers) -> Iterable[Any]:
         return map(self._losses, *answers.scored[0].losses.T.tolist())

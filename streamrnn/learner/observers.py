@@ -1,8 +1,11 @@
 """Metrics and drift detectors of river, by name: they look on, and nothing is learned from them.
 
-Each costs one to twenty microseconds of Python per label.
+Each costs one to twenty microseconds of Python per label. One that fails ends there, with a warning, and its
+figure is NaN from then on: what looks on must not stop what learns.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +14,13 @@ import numpy as np
 from streamrnn.arrays import State, expect, from_texts, to_texts
 from streamrnn.config.models import MetricObserver, Observer
 from streamrnn.errors import ConfigError, SnapshotError
+from streamrnn.features import Target
 from streamrnn.learner import plain
 
+_log = logging.getLogger(__name__)
+
+_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What river's code raises of values that do not suit it."""
 _TRIAL = 300
 """Updates after which a fresh observer must survive being saved and read again."""
 
@@ -20,12 +28,15 @@ _TRIAL = 300
 class Observers:
     """Told of every judged label in order, with what had been published for it and how wrong that was."""
 
-    def __init__(self, wanted: Sequence[Observer]) -> None:
-        """Raises ConfigError for what river does not have, or what cannot be saved exactly."""
+    def __init__(self, wanted: Sequence[Observer], target: Target) -> None:
+        """Raises ConfigError for what river does not have, what does not suit such labels, and what cannot be
+        saved exactly.
+        """
         self._specs = [part.model_dump_json() for part in wanted]
         self._names = [_name(part) for part in wanted]
-        self._parts = [_made(part) for part in wanted]
+        self._parts = [_made(part, target) for part in wanted]
         self._drifts = [0] * len(wanted)
+        self._failed = [False] * len(wanted)
 
     def __bool__(self) -> bool:
         return bool(self._parts)
@@ -33,24 +44,36 @@ class Observers:
     def look(self, labels: Sequence[Any], published: Sequence[Any], losses: Sequence[float]) -> None:
         """Of n judged labels: classes may be published as {class: probability}."""
         for i, part in enumerate(self._parts):
-            if hasattr(part, "drift_detected"):
-                for loss in losses:
-                    part.update(loss)
-                    self._drifts[i] += int(part.drift_detected)
-            else:
-                for label, answer in zip(labels, published, strict=True):
-                    part.update(label, _suited(part, answer))
+            if self._failed[i]:
+                continue
+            try:
+                self._look(i, part, labels, published, losses)
+            except _FAILURES as error:
+                self._failed[i] = True
+                _log.warning("observer %s ends here: %r", self._names[i], error)
+
+    def _look(
+        self, i: int, part: Any, labels: Sequence[Any], published: Sequence[Any], losses: Sequence[float]
+    ) -> None:
+        if hasattr(part, "drift_detected"):
+            for loss in losses:
+                part.update(loss)
+                self._drifts[i] += int(part.drift_detected)
+        else:
+            for label, answer in zip(labels, published, strict=True):
+                part.update(label, _suited(part, answer))
 
     def figures(self) -> dict[str, float]:
-        """By name: a metric's value, or how many drifts were seen."""
-        each = zip(self._names, self._parts, self._drifts, strict=True)
-        return {name: _value(part, drifts) for name, part, drifts in each}
+        """By name: a metric's value, or how many drifts were seen; NaN of one that failed."""
+        each = zip(self._names, self._parts, self._drifts, self._failed, strict=True)
+        return {name: math.nan if failed else _value(part, drifts) for name, part, drifts, failed in each}
 
     def state(self) -> State:
         contents = {f"{i}/content": plain.dumps(part) for i, part in enumerate(self._parts)}
         return {
             "specs": from_texts(self._specs),
             "drifts": np.array(self._drifts, np.int64),
+            "failed": np.array(self._failed, np.bool_),
             **{name: np.frombuffer(content, np.uint8).copy() for name, content in contents.items()},
         }
 
@@ -58,7 +81,8 @@ class Observers:
         """Those that the state does not know begin anew, those that nobody asks for any more are dropped."""
         specs = to_texts("specs", state["specs"]) if "specs" in state else []
         texts = {f"{i}/content": (np.uint8, (None,)) for i in range(len(specs))}
-        expect(state, {"specs": (np.uint8, (None,)), "drifts": (np.int64, (len(specs),)), **texts})
+        flags = {"drifts": (np.int64, (len(specs),)), "failed": (np.bool_, (len(specs),))}
+        expect(state, {"specs": (np.uint8, (None,)), **flags, **texts})
         for i, spec in enumerate(self._specs):
             if spec in specs:
                 there = specs.index(spec)
@@ -66,13 +90,14 @@ class Observers:
                 if type(part) is not type(self._parts[i]):
                     raise SnapshotError(f"array {there}/content holds a {type(part).__name__}")
                 self._parts[i], self._drifts[i] = part, int(state["drifts"][there])
+                self._failed[i] = bool(state["failed"][there])
 
 
 def _name(part: Observer) -> str:
     return part.metric if isinstance(part, MetricObserver) else part.drift
 
 
-def _made(part: Observer) -> Any:
+def _made(part: Observer, target: Target) -> Any:
     family = "metrics" if isinstance(part, MetricObserver) else "drift"
     name = _name(part)
     try:
@@ -83,41 +108,59 @@ def _made(part: Observer) -> Any:
     kind = getattr(river.metrics if family == "metrics" else river.drift, name, None)
     if not isinstance(kind, type):
         raise ConfigError(f"observers: river.{family} has no {name}")
+    if family == "metrics" and not issubclass(kind, suited := _suited_kinds(target)):
+        raise ConfigError(
+            f"observers: {name} does not suit this task, whose metrics are those that river calls "
+            + " or ".join(each.__name__ for each in suited)
+        )
     try:
         made = kind(**part.args)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"observers: {name}: {error}") from None
-    _try(kind(**part.args), name)
+    _try(kind(**part.args), name, target)
     return made
 
 
-def _try(part: Any, name: str) -> None:
+def _suited_kinds(target: Target) -> tuple[type, ...]:
+    """River's families of metrics for such labels."""
+    from river.metrics import base
+
+    if target.kind != "classes":
+        return (base.RegressionMetric,)
+    return (base.BinaryMetric, base.MultiClassMetric) if target.binary else (base.MultiClassMetric,)
+
+
+def _try(part: Any, name: str, target: Target) -> None:
     """Nothing is promised that was not seen: it must go on alike once it has been saved and read again."""
     try:
-        _feed(part, 0)
+        _feed(part, target, 0)
         twin = plain.loads(plain.dumps(part))
-        _feed(part, _TRIAL)
-        _feed(twin, _TRIAL)
+        _feed(part, target, _TRIAL)
+        _feed(twin, target, _TRIAL)
         alike = plain.dumps(part) == plain.dumps(twin)
         _value(part, 0)
     except ConfigError as error:
         raise ConfigError(f"observers: {name}: {error}") from None
-    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
-        raise ConfigError(f"observers: {name} is not one of a label and a prediction: {error!r}") from None
+    except (*_FAILURES, NotImplementedError) as error:
+        raise ConfigError(f"observers: {name} cannot take this task's labels: {error!r}") from None
     if not alike:
         raise ConfigError(f"observers: {name} does not go on alike once it was saved; choose another")
 
 
-def _feed(part: Any, begin: int) -> None:
-    """A few hundred labels, of whatever kind it takes."""
+def _feed(part: Any, target: Target, begin: int) -> None:
+    """A few hundred labels of the task's kind, numbers of both signs among them if there may be."""
+    names = [False, True] if target.binary else ["a", "b", "c"]
     for i in range(begin, begin + _TRIAL):
         value = (i * 2654435761 % 1000) / 1000.0
         if hasattr(part, "drift_detected"):
             part.update(value)
-        elif hasattr(part, "requires_labels"):
-            part.update(value > 0.5, _suited(part, {False: 1 - value * value, True: value * value}))
+        elif target.kind == "classes":
+            chances = dict.fromkeys(names, (1 - value) / len(names))
+            chances[names[i % len(names)]] += value
+            part.update(names[int(value * len(names))], _suited(part, chances))
         else:
-            part.update(value, value * value)
+            level = 0.0 if target.kind == "count" else -10.0
+            part.update(20 * value + level, 20 * value * value + level)
 
 
 def _value(part: Any, drifts: int) -> float:
@@ -127,5 +170,5 @@ def _value(part: Any, drifts: int) -> float:
 def _suited(part: Any, answer: Any) -> Any:
     """The likeliest class, for a metric that compares classes."""
     if isinstance(answer, dict) and getattr(part, "requires_labels", False):
-        return max(answer, key=answer.__getitem__)
+        return max(answer, key=answer.__getitem__, default=None)
     return answer

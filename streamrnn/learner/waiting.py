@@ -2,9 +2,9 @@
 
 An event with an id waits in a row of the pool until a later record of its key names that id and brings the
 label, until its time to live has passed, or until the pool is full and it is the oldest. Time is event time,
-so that an expiry depends on the records alone: a label is in time by its own time and its event's; events are
-given up by a clock that shows the latest time that two records in a row have reached. One record whose time is
-wrong expires nobody.
+so that an expiry depends on the records alone: a label is in time by its own time and its event's; events
+are given up by a clock that shows the latest time that two records in a row have reached. One record whose
+time is wrong expires nobody.
 """
 
 import math
@@ -180,8 +180,7 @@ class Pool:
         gone = _pairs("gone", state)
         times = state["times"].tolist()
         self._waiting = OrderedDict(
-            (event, _Event(*place, *time))
-            for event, place, time in zip(waiting, places, times, strict=True)
+            (event, _Event(*place, *time)) for event, place, time in zip(waiting, places, times, strict=True)
         )
         self._free = state["free"].tolist()
         self._gone = OrderedDict(zip(gone, state["outcomes"].tolist(), strict=True))

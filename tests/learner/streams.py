@@ -66,6 +66,7 @@ COUNTS = {
 }
 MULTICLASS = {
     "task": {"multiclass": "kind", "bound": 3},
+    "observers": [{"metric": "CohenKappa"}, {"metric": "CrossEntropy"}, {"drift": "ADWIN"}],
     "features": [{"number": "other"}, {"previous": "kind"}],
     "networks": [{"name": "one-step", "optimiser": {"adamw": {"weight_decay": 0.1}}, **SMALL}],
 }
@@ -76,6 +77,10 @@ LATE = {
     "features": [{"number": "other"}, {"previous": "was_high"}],
     "networks": [{"name": "late", "window": 3, **SMALL}],
     "max_keys": 3,
+}
+LATE_CLASSES = LATE | {
+    "task": {"multiclass": "was_high", "delayed": {"id": "id", "label_of": "of", "ttl": "2h", "pool": 8}},
+    "observers": [{"metric": "MacroF1"}],
 }
 TEXT = {
     "task": {"next_token": "text", "vocabulary": "ab "},
@@ -92,6 +97,7 @@ TASKS = {
     "counts": COUNTS,
     "multiclass": MULTICLASS,
     "late": LATE,
+    "late_classes": LATE_CLASSES,
     "text": TEXT,
 }
 

@@ -172,3 +172,40 @@ def test_the_confusion_of_the_mix_has_a_count_for_every_label_and_agrees_with_th
     accuracy = learner.mixture.quality()["mix"]["accuracy"]
     assert np.trace(counts) / counts.sum() == pytest.approx(accuracy, rel=1e-12)
     assert Learner(config(TASKS["regression"]), "lineage").passes.figures()["confusion"] == {}
+
+
+def test_a_label_that_finds_no_event_takes_no_place_among_the_classes() -> None:
+    task = {
+        "task": {
+            "multiclass": "kind",
+            "bound": 2,
+            "delayed": {"id": "id", "label_of": "of", "ttl": "1h", "pool": 8},
+        },
+        "time": "at",
+        "features": [{"number": "x"}],
+        "networks": [{"name": "one", "hidden": 6}],
+    }
+    rows: list[dict[str, Any]] = [{"at": i, "of": f"never{i}", "kind": f"junk{i}"} for i in range(3)]
+    for i in range(10):
+        rows += [
+            {"at": 10 + 2 * i, "id": str(i), "x": 1.0},
+            {"at": 11 + 2 * i, "of": str(i), "kind": "ab"[i % 2]},
+        ]
+    learner = Learner(config(task), "lineage")
+    learner.learn(
+        [Record(i, None, json.dumps(row, default=str).encode()) for i, row in enumerate(rows)], PARTITION
+    )
+    counts = learner.counts()
+    assert learner.passes.figures()["confusion"]["classes"] == ["a", "b"]
+    assert (counts["labels_matched"], counts["labels_unknown"], counts["labels_beyond"]) == (10, 3, 0)
+
+
+def test_the_verdict_on_a_prediction_that_named_no_class_names_none_either() -> None:
+    rows = [{"other": 1.0, "kind": kind} for kind in ("a", "a", "b", "c", "b")]
+    learner = Learner(config(TASKS["multiclass"]), "lineage")
+    outputs = learner.learn(
+        [Record(i, None, json.dumps(row).encode()) for i, row in enumerate(rows)], PARTITION
+    )
+    for output in outputs:
+        value = json.loads(output.value or b"")
+        assert value["judged"]["prediction"] == value["prediction"]

@@ -1,6 +1,7 @@
 """River looks on: its metrics and drift detectors say what they would say beside the stream."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -9,10 +10,14 @@ import river.metrics
 
 from streamrnn.config.models import DriftObserver, MetricObserver
 from streamrnn.errors import ConfigError, SnapshotError
+from streamrnn.features import Target
 from streamrnn.learner import Learner, plain
 from streamrnn.learner.observers import Observers
 from tests.learner.streams import BINARY, FORECAST, MULTICLASS, PARTITION, config, stream
 
+NUMBER = Target(("y",), "number")
+BOOLEAN = Target(("y",), "classes", classes=("0", "1"))
+KINDS = Target(("y",), "classes", bound=3)
 METRICS = [
     (FORECAST, "MAE", river.metrics.MAE()),
     (FORECAST, "R2", river.metrics.R2()),
@@ -69,11 +74,11 @@ def test_observers_change_nothing_that_is_published() -> None:
 @pytest.mark.parametrize("name", ["MacroF1", "RollingROCAUC", "ROCAUC", "ClassificationReport"])
 def test_what_river_has_is_saved_exactly_or_refused(name: str) -> None:
     try:
-        part = Observers([MetricObserver(metric=name)])
+        part = Observers([MetricObserver(metric=name)], BOOLEAN)
     except ConfigError as refused:
         assert name in str(refused)
         return
-    twin = Observers([MetricObserver(metric=name)])
+    twin = Observers([MetricObserver(metric=name)], BOOLEAN)
     labels = [i % 3 == 0 for i in range(200)]
     said = [{True: (i * 7 % 10) / 10, False: 1 - (i * 7 % 10) / 10} for i in range(200)]
     part.look(labels[:90], said[:90], [0.0] * 90)
@@ -87,9 +92,9 @@ def test_what_river_has_is_saved_exactly_or_refused(name: str) -> None:
 
 
 def test_an_observer_may_come_and_go_while_the_others_keep_what_they_saw() -> None:
-    part = Observers([MetricObserver(metric="MAE"), DriftObserver(drift="ADWIN")])
+    part = Observers([MetricObserver(metric="MAE"), DriftObserver(drift="ADWIN")], NUMBER)
     part.look([1.0, 2.0], [0.0, 0.0], [1.0, 2.0])
-    other = Observers([MetricObserver(metric="RMSE"), MetricObserver(metric="MAE")])
+    other = Observers([MetricObserver(metric="RMSE"), MetricObserver(metric="MAE")], NUMBER)
     other.load(part.state())
     assert other.figures() == {"RMSE": 0.0, "MAE": 1.5}
 
@@ -103,7 +108,28 @@ def test_an_observer_may_come_and_go_while_the_others_keep_what_they_saw() -> No
 )
 def test_what_river_does_not_have_is_refused_by_name(part: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Observers([part])
+        Observers([part], NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("MAE", KINDS), ("ROCAUC", KINDS), ("CohenKappa", NUMBER), ("RMSLE", NUMBER), ("MAE", BOOLEAN)],
+)
+def test_a_metric_of_another_kind_of_label_is_refused(name: str, target: Target) -> None:
+    with pytest.raises(ConfigError, match=f"{name} (does not suit|cannot take)"):
+        Observers([MetricObserver(metric=name)], target)
+
+
+def test_one_that_fails_ends_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = [MetricObserver(metric="MAE"), DriftObserver(drift="PageHinkley", args={"threshold": 2.0})]
+    part, twin = Observers(wanted, NUMBER), Observers(wanted, NUMBER)
+    part.look([1.0, None], [0.0, 0.0], [1.0, 1.0])
+    twin.load(part.state())
+    for each in (part, twin):
+        each.look([1.0] * 200, [0.0] * 200, [float(i > 100) for i in range(200)])
+        assert math.isnan(each.figures()["MAE"])
+        assert each.figures()["PageHinkley"] > 0
+    assert [record.message.split(":")[0] for record in caplog.records] == ["observer MAE ends here"]
 
 
 @pytest.mark.parametrize(

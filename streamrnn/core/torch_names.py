@@ -100,6 +100,8 @@ def _needed(name: str, given: Mapping[str, Any]) -> str:
 def _shaped(name: str, array: Any, now: Array) -> Array:
     if tuple(array.shape) != now.shape:
         raise ConfigError(f"array {name} has shape {tuple(array.shape)}; this network has {now.shape}")
+    if np.asarray(array).dtype.kind != "f":
+        raise ConfigError(f"array {name} is of type {array.dtype}; weights are float32 or float64")
     values = np.asarray(array, np.float64)
     if not np.isfinite(values).all():
         raise ConfigError(f"array {name} holds a number that is not finite")

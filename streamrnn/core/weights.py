@@ -14,6 +14,9 @@ from streamrnn.errors import ConfigError
 
 Array = npt.NDArray[Any]
 
+_NUMBERS = "fiub"
+"""Kinds of NumPy's own types; a library may have taught it bfloat16, which is of another."""
+
 
 class Weighted(Protocol):
     """A network of either engine."""
@@ -37,7 +40,10 @@ def start_from(network: Weighted, path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Array]:
-    """All arrays of the file. Raises ConfigError that names it if it cannot be read or holds no number."""
+    """All arrays of the file: parameters, and whatever a module keeps beside them, such as counts.
+
+    Raises ConfigError that names the file if it cannot be read, or an array that is not finite.
+    """
     try:
         arrays = safetensors.numpy.load_file(path)
     except (OSError, SafetensorError) as error:
@@ -46,7 +52,7 @@ def read(path: Path) -> dict[str, Array]:
         raise ConfigError(
             f"{path}: NumPy cannot hold these weights ({error}); save them as float32"
         ) from error
-    if odd := [array.dtype for array in arrays.values() if array.dtype.kind != "f"]:  # where NumPy was taught
+    if odd := [array.dtype for array in arrays.values() if array.dtype.kind not in _NUMBERS]:
         raise ConfigError(f"{path}: NumPy cannot hold these weights ({odd[0]}); save them as float32")
     if wrong := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise ConfigError(f"{path}: array {wrong[0]} is not finite")
@@ -55,5 +61,5 @@ def read(path: Path) -> dict[str, Array]:
 
 def write(path: Path, weights: Mapping[str, Array], facts: Mapping[str, str]) -> None:
     """The arrays with a few facts beside them; torch reads the file with `safetensors.torch.load_file`."""
-    plain = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    plain = {name: np.asarray(array, order="C") for name, array in weights.items()}
     safetensors.numpy.save_file(plain, path, {"format": "pt", **facts})

@@ -109,6 +109,18 @@ def test_weights_say_what_they_are_of(tmp_path):
     module.load_state_dict({name: torch.tensor(array) for name, array in weights.read(path).items()})
 
 
+def test_what_is_no_parameter_goes_out_and_into_another_network(tmp_path):
+    net, path = users(MODULES + "Everything"), tmp_path / "w.safetensors"
+    other = users(MODULES + "Everything", seed=1)
+    net.advance(*stream(10))
+    held = net.torch_state()
+    assert held["calls"].dtype == np.int64 and held["calls"] > other.torch_state()["calls"]
+    torch_export.export(net, net.module, path)
+    weights.start_from(other, path)
+    for name, array in other.torch_state().items():
+        assert (array.dtype, array.tobytes()) == (held[name].dtype, held[name].tobytes()), name
+
+
 def test_a_file_that_would_give_other_outputs_is_not_written(tmp_path):
     net, path = users(MODULES + "Leaky"), tmp_path / "model.pt2"
     other = users(MODULES + "Leaky", seed=1)
@@ -120,12 +132,15 @@ def test_a_file_that_would_give_other_outputs_is_not_written(tmp_path):
 
 
 def test_a_step_that_is_not_finite_is_not_written(tmp_path):
-    net, path = users(MODULES + "Leaky"), tmp_path / "model.pt2"
+    net = users(MODULES + "Leaky")
     state = net.state()
     state["parameters"] = np.full_like(state["parameters"], np.inf)
     net.load(state)
-    with pytest.raises(ConfigError, match="not written"):
-        torch_export.export(net, net.module, path)
+    for path in (tmp_path / "model.pt2", tmp_path / "w.safetensors"):
+        with pytest.raises(
+            ConfigError, match=f"^{path}: not written; read back, it gives other outputs, by "
+        ):
+            torch_export.export(net, net.module, path)
 
 
 def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path):

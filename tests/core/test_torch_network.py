@@ -493,6 +493,10 @@ def test_weights_of_a_part_of_a_greater_module_are_taken():
             lambda w: w.update({"give.bias": np.zeros(2)}),
             r"array give.bias has shape \(2,\); .*Leaky has \(1,\)",
         ),
+        (
+            lambda w: w.update({"give.bias": np.zeros(1, np.int64)}),
+            r"array give.bias is of type int64; .*Leaky has torch.float32",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(spoil, says):

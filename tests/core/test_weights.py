@@ -85,6 +85,10 @@ def test_the_first_prediction_is_that_of_the_weights(tmp_path):
         (lambda w: w.update(more=np.zeros(1, np.float32)), "more"),
         (lambda w: w.update({"head.1.bias": np.zeros(2, np.float32)}), r"head\.1\.bias"),
         (lambda w: w["bias_ih_l0"].fill(np.nan), "bias_ih_l0 is not finite"),
+        (
+            lambda w: w.update(bias_ih_l0=w["bias_ih_l0"].astype(np.int32)),
+            "bias_ih_l0 is of type int32; weights are float32 or float64",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_file_and_array(tmp_path, spoil, says):
@@ -105,6 +109,18 @@ def test_what_is_no_such_file_is_refused_by_its_name(tmp_path):
     path.write_bytes(b"no weights")
     with pytest.raises(ConfigError, match=f"^{path}: weights cannot be read: "):
         weights.read(path)
+
+
+def test_integers_and_booleans_are_read_as_they_are(tmp_path):
+    path = tmp_path / "w.safetensors"
+    held = {
+        "count": np.array(3, np.int64),
+        "mask": np.array([True, False]),
+        "bytes": np.arange(2, dtype="u1"),
+    }
+    weights.write(path, held, {})
+    for name, array in weights.read(path).items():
+        assert (array.dtype, array.tolist()) == (held[name].dtype, held[name].tolist())
 
 
 def test_a_type_that_is_not_known_is_refused_with_the_cure(tmp_path):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load_file
 
 from streamrnn.arrays import Steps
 from streamrnn.core import weights
@@ -67,7 +68,7 @@ def export(network: Network | TorchNetwork, module: Any, path: Path) -> float:
                 )
             new.replace(path)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error}") from error
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
     return difference
 
 
@@ -138,7 +139,7 @@ def _safetensors(module: Any, x: Array, path: Path) -> Runner:
     held = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
     weights.write(path, held, _facts(module))
     again = copy.deepcopy(module)
-    again.load_state_dict({name: torch.tensor(array) for name, array in weights.read(path).items()})
+    again.load_state_dict(load_file(path))
     return _runner(again, _state(module, torch.tensor(x), 1))
 
 

@@ -242,7 +242,7 @@ class Module:
     def take(self, weights: Mapping[str, Array]) -> None:
         """Begin with these weights, by the names of `torch_state`; buffers may be left out.
 
-        Raises ConfigError naming the first array that is missing, unknown or of another shape.
+        Raises ConfigError naming the first array that is missing, unknown, or of another shape or kind.
         """
         own = self.module.state_dict(keep_vars=True)
         needed = [name for name, _ in self.module.named_parameters()]
@@ -255,6 +255,10 @@ class Module:
             if array.shape != tuple(own[name].shape):
                 raise ConfigError(
                     f"weights: array {name} has shape {array.shape}; {self.path} has {tuple(own[name].shape)}"
+                )
+            if (array.dtype.kind == "f") != own[name].is_floating_point():
+                raise ConfigError(
+                    f"weights: array {name} is of type {array.dtype}; {self.path} has {own[name].dtype}"
                 )
         self.put({name: own[name] for name in weights}, weights)
 

@@ -114,7 +114,7 @@ class SgdChoice(Part):
     """`optimiser: sgd`, or `{sgd: {momentum: 0.5}}`."""
 
     sgd: Sgd = Sgd()
-    """Its settings."""
+    """Settings of SGD."""
 
 
 class RmsPropChoice(Part):
@@ -173,7 +173,8 @@ class Learning(Part):
             json_schema_input_type=Literal["sgd", "rmsprop", "adam", "adamw"] | Optimiser,
         ),
     ] = AdamChoice(adam=Adam(beta_1=0.0))
-    """A name, or a name with its settings; momentum goes on in directions that the stream has left."""
+    """A name, or a name with its settings. Default: Adam without momentum, because old gradients mislead on a
+    changing stream."""
     learning_rate: Annotated[
         LearningRate, BeforeValidator(_plain_rate, json_schema_input_type=float | LearningRate)
     ] = LearningRate()
@@ -234,7 +235,7 @@ class LeastSquaresSettings(Part):
     """Recursive least squares with forgetting; an error beyond one scaled unit weighs less."""
 
     forgetting: Annotated[float, Field(gt=0.5, le=1, strict=True)] = 0.998
-    """Weight of an event that one later has left; 0.998 remembers some 500."""
+    """What each later event leaves of an earlier one's weight; 0.998 remembers about 500 events."""
     ridge: Positive = 100.0
     """How strongly coefficients are held at 0 in the beginning."""
 
@@ -265,7 +266,7 @@ class Boost(Part):
     """A higher learning rate for a while, once the error has risen."""
 
     learning_rate: Literal["boost"]
-    """What reacts."""
+    """The only reaction so far."""
     factor: Annotated[float, Field(gt=1, le=100, strict=True)] = 3.0
     """How many times the rate."""
     lasts: Count = 500

@@ -61,7 +61,7 @@ class Boost:
         return self.every - self._count
 
     def factors(self, coming: int) -> npt.NDArray[np.float64]:
-        """(coming + 1,) of the last labelled event and the `coming` next, never more than `due_in`."""
+        """(coming + 1,) factors of the last labelled event and of the next `coming`, at most `due_in`."""
         left = np.maximum(self._left - np.arange(coming + 1), 0)
         return 1.0 + (self.factor - 1.0) * left / self.lasts
 

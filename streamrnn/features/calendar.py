@@ -1,6 +1,7 @@
 """Parts of local time: sine and cosine of each, and an input for each value of hour, weekday and month.
 
-A wave tells what lies close together. But a rush hour is over within the hour, which a day's wave cannot say.
+Sine and cosine tell which values are neighbours; an input for each value lets a network learn what is special
+about one hour.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Raw outputs of a network as answers in the user's terms: numbers in their unit, or probabilities.
 
-The compiled functions are scalar, so that a value never depends on its place in a block.
+The compiled loops are scalar: a vectorised exp could round differently by place in a block.
 """
 
 import math

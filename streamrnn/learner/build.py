@@ -1,5 +1,7 @@
 """A learner's parts from the configuration."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -9,6 +11,7 @@ from streamrnn.config import models as m
 from streamrnn.config.models import delayed_of, target_fields
 from streamrnn.core import Boost, LeastSquares, Network, Schedule, TorchNetwork, Window
 from streamrnn.core.weights import start_from
+from streamrnn.errors import ConfigError
 from streamrnn.learner.mixtures import Mixtures
 from streamrnn.learner.prepass import Ahead, ById, Course
 
@@ -35,6 +38,15 @@ class PerKey(Protocol):
     def bytes_per_row(self) -> int: ...
 
     def reserve(self, slots: int, rows: int, /) -> None: ...
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Put the path of what is at fault in front of a ConfigError."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 # --- features ---------------------------------------------------------------------------------------
@@ -120,10 +132,11 @@ def pool(task: m.AnyTask) -> int:
 
 
 def networks(config: m.Config, inputs: int) -> list[AnyNetwork]:
-    return [network(part, config, inputs) for part in config.networks]
+    return [network(f"networks.{i}", part, config, inputs) for i, part in enumerate(config.networks)]
 
 
-def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
+def network(where: str, part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
+    """`where` it stands in the configuration."""
     goal = target(config.task)
     match part:
         case m.LeastSquares():
@@ -131,7 +144,8 @@ def network(part: m.AnyNetwork, config: m.Config, inputs: int) -> AnyNetwork:
             return LeastSquares(name=part.name, inputs=inputs, targets=len(goal.labels), **settings)
         case m.TorchNetwork():
             own: dict[str, Any] = {"module": part.torch, "args": part.args, "device": part.device}
-            return TorchNetwork(**own, **_learning(part, config, inputs))
+            with naming(f"{where}.torch"):
+                return TorchNetwork(**own, **_learning(part, config, inputs))
         case m.Network():
             own = part.model_dump(include={"cell", "hidden", "layers", "head", "activation"})
             return Network(**own, **_learning(part, config, inputs))
@@ -163,10 +177,11 @@ def _learning(part: m.Learning, config: m.Config, inputs: int) -> dict[str, Any]
     }
 
 
-def take_weights(network: AnyNetwork, part: m.AnyNetwork) -> None:
+def take_weights(where: str, network: AnyNetwork, part: m.AnyNetwork) -> None:
     """Begin with the weights of the file that the configuration names, if it names one."""
     if isinstance(part, m.Learning) and part.start_from and not isinstance(network, LeastSquares):
-        start_from(network, Path(part.start_from))
+        with naming(f"{where}.start_from"):
+            start_from(network, Path(part.start_from))
 
 
 def loss(task: m.AnyTask) -> tuple[str, tuple[float, ...]]:

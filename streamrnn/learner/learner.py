@@ -154,7 +154,7 @@ class Learner:
         Raises ConfigError if a file cannot be read or does not fit.
         """
         for i in range(len(self.networks)) if networks is None else networks:
-            build.take_weights(self.networks[i], self._config.networks[i])
+            build.take_weights(f"networks.{i}", self.networks[i], self._config.networks[i])
 
     def warm_up(self) -> None:
         """Compile what events need, or load it from the cache; nothing is learned."""

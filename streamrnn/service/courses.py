@@ -1,6 +1,6 @@
 """What flows together: partitions of one number of several topics, and the order in which they are copied.
 
-Within a partition the order is the log's. Between the partitions of a number the oldest record goes first, by
+Within a partition the log's order is kept. Between partitions of one number the oldest record goes first, by
 the transport's timestamps, and at the same millisecond that of the topic that is named first. Nothing is
 copied as long as a partition may still bring an older record: its next one has to be here, or its log must
 have been at its end after the others' records had come. So a label that was produced once its event stood

@@ -10,7 +10,7 @@ Array = npt.NDArray[np.floating]
 LEAST = 1e-30
 """Averages below are set to 0 now and then, being nothing beside ε or a parameter.
 
-Else those of an input that is rarely other than 0 fade into subnormal numbers, and arithmetic with them is
+Otherwise those of an input that is rarely other than 0 decay into subnormal numbers, with which arithmetic is
 ten times slower.
 """
 EVERY = 64

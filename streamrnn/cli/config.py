@@ -14,8 +14,17 @@ app = typer.Typer(help="Check a configuration, or print its JSON Schema.", no_ar
 
 @app.command()
 def check(config: ConfigFile, overrides: Set = None) -> None:
-    """Say whether a configuration can be used; every problem is named with its line."""
+    """Say whether `run` could start with a configuration.
+
+    Reads it, naming every problem with its line; then makes what it asks for: imports torch modules, reads
+    the weights of start_from, tries the observers. The broker is not asked.
+    """
+    from streamrnn.errors import ConfigError
+    from streamrnn.learner import faults
+
     found = load_config(config, overrides)
+    if wrong := faults(found):
+        raise ConfigError("\n".join(f"{config}: {fault}" for fault in wrong))
     networks = ", ".join(network.name for network in found.networks)
     typer.echo(f"{config}: good ({_task(found.task)}; features: {len(found.features)}; networks: {networks})")
 

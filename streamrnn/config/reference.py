@@ -30,9 +30,9 @@ snapshots: {store: ./snapshots, every: 30s}
 ```
 
 `streamrnn init FILE --predict FIELD` writes a first one from your data, `streamrnn config check FILE` tells
-every problem with its line and then tries whether `run` could start (torch modules, files of weights, observers),
-`streamrnn config schema` prints the JSON Schema for editors. Texts are read by the rules of YAML 1.2 (`no` is a
-text, `3e-4` a number). Durations are written `250ms`, `30s`, `5m`, `1h` or `1d`, or as seconds.
+every problem with its line and tries whether `run` could start (torch modules, weights, observers),
+`streamrnn config schema` prints the JSON Schema for editors. Texts are read by the rules of YAML 1.2 (`no`
+is a text, `3e-4` a number). Durations are written `250ms`, `30s`, `5m`, `1h` or `1d`, or as seconds.
 
 ## Above the file
 

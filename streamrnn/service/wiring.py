@@ -60,6 +60,7 @@ def run(
     from streamrnn.service.learners import Learners
 
     place = placed(config)
+    _warn_of_inexact(config)
     stopping, pulse = stopping or Stopping(), Pulse()
     learners = Learners(config)
     log.info("%s", learners.check_memory())
@@ -90,6 +91,18 @@ def run(
         # What the start made stays; looking through it again would cost a tenth of a second each time.
         gc.freeze()
         loop.run()
+
+
+def _warn_of_inexact(config: Config) -> None:
+    """Say which networks a restart may not restore bit for bit."""
+    for i, network in enumerate(config.networks):
+        if isinstance(network, m.TorchNetwork) and network.device == "cuda":
+            log.warning(
+                "networks.%d.device: on cuda the same records may give other bits: after a crash %s may not "
+                "be what it was, and the start may stop and ask; device: cpu restores every bit",
+                i,
+                network.name,
+            )
 
 
 class Place(NamedTuple):

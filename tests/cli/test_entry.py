@@ -129,6 +129,45 @@ def test_config_check_reads_the_environment_and_names_every_problem(
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "networks: [{name: a}, {name: b, start_from: gone.safetensors}]",
+            "networks.1.start_from: gone.safetensors: weights cannot be read: ",
+        ),
+        pytest.param(
+            "networks: [{name: a, torch: 'no.such:Class'}]",
+            "networks.0.torch: no.such:Class: module no.such cannot be imported: ",
+            marks=pytest.mark.torch,
+        ),
+        ("observers: [{metric: MAE}, {metric: Mae}]", "observers.1.metric: river.metrics has no Mae"),
+        ("observers: [{drift: ADWIN, args: {dleta: 0.1}}]", "observers.0.drift: ADWIN: "),
+    ],
+    ids=["weights", "torch", "metric", "arguments"],
+)
+def test_config_check_makes_what_run_would_make(
+    more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD + more)
+    assert entry.execute(["config", "check", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"{path}: {said}") and err.count("\n") == 1
+
+
+def test_config_check_names_networks_and_observers_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        GOOD + "networks: [{name: a, start_from: no}]\nobservers: [{metric: Mae}, {drift: Adwin}]"
+    )
+    assert entry.execute(["config", "check", str(path)]) == 2
+    starts = [line.removeprefix(f"{path}: ").split(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert starts == ["networks.0.start_from", "observers.0.metric", "observers.1.drift"]
+
+
 def test_config_schema_is_a_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.execute(["config", "schema"]) == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))

@@ -408,7 +408,7 @@ def test_growing_looks_at_exact_counts_of_labelled_events():
     ],
 )
 def test_a_module_that_does_not_fit_is_refused_by_its_name(module, says):
-    with pytest.raises(ConfigError, match=f"^torch: {module}.*{says}"):
+    with pytest.raises(ConfigError, match=f"^{module}.*{says}"):
         network(module=module)
 
 

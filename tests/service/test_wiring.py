@@ -58,6 +58,17 @@ def test_the_client_gets_what_was_given_and_no_files_of_secrets() -> None:
     assert not {"topic", "group", "slot", "sasl_plain_password_file"} & options.keys()
 
 
+@pytest.mark.parametrize(("device", "warnings"), [("cuda", ["networks.1.device"]), ("cpu", [])])
+def test_that_cuda_restores_no_bits_is_said_at_the_start(
+    device: str, warnings: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = {"name": "mine", "torch": "no.such:Class", "device": device}  # ends the start, GPU or not
+    config = _config({"file": "a"}, {"file": "b"}, networks=[{"name": "net", "hidden": 4}, mine])
+    with pytest.raises(ConfigError, match=r"^networks\.1\.torch: "):
+        run(config)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == warnings
+
+
 def test_a_life_over_files_in_three_starts_equals_one_undisturbed_learner(tmp_path: Path) -> None:
     rows = [json.dumps({"y": (n * 37 % 11) / 3}) if n % 20 != 7 else "{broken" for n in range(200)]
     (tmp_path / "in.jsonl").write_text("\n".join(rows) + "\n")

@@ -154,13 +154,11 @@ class Module:
     def _check(self, output: Any) -> None:
         if tuple(output.shape) != (1, self.outputs):
             raise ConfigError(
-                f"torch: {self.path}: its output has shape {tuple(output.shape)} for x of shape "
+                f"{self.path}: its output has shape {tuple(output.shape)} for x of shape "
                 f"(1, {self.inputs}); the task needs (1, {self.outputs})"
             )
         if not output.requires_grad:
-            raise ConfigError(
-                f"torch: {self.path}: its output depends on no parameter; nothing can be learned"
-            )
+            raise ConfigError(f"{self.path}: its output depends on no parameter; nothing can be learned")
 
     def _same_form(self, first: list[Array], then: list[Array]) -> None:
         forms = [[(array.shape, array.dtype.name) for array in state] for state in (first, then)]
@@ -199,13 +197,13 @@ class Module:
         try:
             yield
         except USERS_FAULTS as error:
-            raise ConfigError(f"torch: {self.path}: {what}: {type(error).__name__}: {error}") from error
+            raise ConfigError(f"{self.path}: {what}: {type(error).__name__}: {error}") from error
 
     def _flatten(self) -> Any:
         """All learnable parameters become views of one vector, so that clipping and optimisers see one."""
         if odd := [name for name, p in self._learned.items() if p.dtype != self.dtype]:
             raise ConfigError(
-                f"torch: {self.path}: parameter {odd[0]} has type {self._learned[odd[0]].dtype}; "
+                f"{self.path}: parameter {odd[0]} has type {self._learned[odd[0]].dtype}; "
                 "only real ones can be learned"
             )
         flat = torch.cat([p.detach().reshape(-1) for p in self._learned.values()])
@@ -231,7 +229,7 @@ class Module:
         frozen = {name: p for name, p in self.module.named_parameters() if name not in self._learned}
         fixed = {**frozen, **dict(self.module.named_buffers())}
         if odd := [name for name, tensor in fixed.items() if tensor.dtype not in KEPT]:
-            raise ConfigError(f"torch: {self.path}: {odd[0]} of type {fixed[odd[0]].dtype} cannot be kept")
+            raise ConfigError(f"{self.path}: {odd[0]} of type {fixed[odd[0]].dtype} cannot be kept")
         return fixed
 
     def torch_state(self) -> State:
@@ -325,7 +323,7 @@ class Random:
 
 def _device(path: str, name: str) -> Any:
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"torch: {path}: device: cuda is not there; write device: cpu")
+        raise ConfigError(f"{path}: device: cuda is not there; write device: cpu")
     return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
@@ -343,7 +341,7 @@ def _made(path: str, args: Mapping[str, Any], inputs: int, outputs: int) -> Any:
         return kind(**wanted)
     except USERS_FAULTS as error:
         shown = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
-        raise ConfigError(f"torch: {path}({shown}) fails: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{path}({shown}) fails: {type(error).__name__}: {error}") from error
 
 
 def _takes(kind: Callable[..., Any], name: str) -> bool:
@@ -354,19 +352,19 @@ def _class(path: str) -> Any:
     """The class `package.module:Class`, found as Python finds modules; the working directory comes last."""
     where, _, name = path.partition(":")
     if not where or not name.isidentifier():
-        raise ConfigError(f"torch: {path}: expected package.module:Class")
+        raise ConfigError(f"{path}: expected package.module:Class")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
         module = importlib.import_module(where)
     except ImportError as error:
-        raise ConfigError(f"torch: {path}: module {where} cannot be imported: {error}") from error
+        raise ConfigError(f"{path}: module {where} cannot be imported: {error}") from error
     if not hasattr(module, name):
-        raise ConfigError(f"torch: {path}: module {where} has no {name}")
+        raise ConfigError(f"{path}: module {where} has no {name}")
     kind = getattr(module, name)
     if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
-        raise ConfigError(f"torch: {path} is no torch.nn.Module")
+        raise ConfigError(f"{path} is no torch.nn.Module")
     return kind
 
 

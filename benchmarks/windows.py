@@ -75,7 +75,7 @@ def errors_by_part(task: dict[str, Any], records: Sequence[Record], name: str) -
     parts = []
     before = learner.mixture.state()
     cuts = sorted({*range(0, len(records), BLOCK), *ends})
-    for begin, end in track(list(pairwise(cuts)), name, transient=True):
+    for begin, end in track(list(pairwise(cuts)), name, console=Console(stderr=True), transient=True):
         learner.learn(records[begin:end], Partition("benchmark", 0))
         if end in ends:
             quality = learner.mixture.quality_between(before)

@@ -66,6 +66,9 @@ def _figures(config: Path, file: Path, learner: "Learner", outcome: "Outcome") -
         "skill": {name: figures["skill"] for name, figures in outcome.whole.items()},
         "windows": learner.windows(),
         "weights": learner.mixture.mean_weights(),
+        "networks": learner.tallies(),
+        "counts": learner.counts(),
+        **learner.passes.figures(),
         "digest": learner.state_digest(),
         "predictions_digest": learner.digest,
     }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from streamrnn.cli.passage import Outcome
 from streamrnn.cli.plot import Curve, plot
-from streamrnn.learner import Learner
+from streamrnn.learner import OUTCOMES, Learner
 
 _MIX = "bold green"
 _NETWORKS = ("cyan", "magenta", "blue", "yellow", "bright_red", "bright_blue")
@@ -31,6 +31,8 @@ _SMOOTH = 8
 def verdict(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:
     """Table, curves and sentence, to be printed on `console`."""
     parts: list[RenderableType] = [_headline(outcome), Text(), _table(learner, outcome), Text()]
+    if beside := _beside(learner):
+        parts += [*map(Text, beside), Text()]
     if console.encoding.lower().startswith("utf"):
         parts += [_curves(learner, outcome, console), Text()]
     return Group(*parts, _sentence(learner, outcome))
@@ -81,6 +83,25 @@ def _table(learner: Learner, outcome: Outcome) -> Table:
 def _skill(skill: float) -> Text:
     style = "green" if skill > _EQUAL else "red" if skill < -_EQUAL else "dim"
     return Text(f"{skill:+.1%}", style=style)
+
+
+def _beside(learner: Learner) -> list[str]:
+    """A line for each thing that the configuration asks for beside the predictions."""
+    figures, counts = learner.passes.figures(), learner.counts()
+    lines = []
+    for field, of in figures.get("intervals", {}).items():
+        covers = f"covers {of['coverage']:.1%} of {of['count']:,} labels"
+        lines.append(f"interval of {field}: {covers}, mean width {of['width']:.4g}")
+    for field, of in figures.get("quantiles", {}).items():
+        shares = [f"{of[name]:.1%} below {name[6:]}" for name in of if name.startswith("below_")]
+        lines.append(f"quantiles of {field}: {', '.join(shares)}; pinball loss {of['pinball']:.4g}")
+    if observed := figures.get("observers"):
+        lines.append("observers: " + ", ".join(f"{name} {value:.4g}" for name, value in observed.items()))
+    if "events_waiting" in counts:
+        labels = [f"{counts[f'labels_{outcome}']:,} {outcome}" for outcome in OUTCOMES]
+        events = f"{counts['events_waiting']:,} events wait, {counts['events_given_up']:,} were given up"
+        lines.append(f"late labels: {', '.join(labels)}; {events}")
+    return lines
 
 
 def _curves(learner: Learner, outcome: Outcome, console: Console) -> RenderableType:

@@ -6,6 +6,7 @@ never of a clock. An event walks through `learn` from top to bottom.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
@@ -136,6 +137,23 @@ class Learner:
     def windows(self) -> dict[str, int]:
         """Steps back that each network's gradient reaches now."""
         return {network.name: network.window_now for network in self.networks}
+
+    def tallies(self) -> dict[str, dict[str, Any]]:
+        """What each network is now, and what it did since the lineage began."""
+        replaced = self.mixture.replaced()
+        return {
+            network.name: {
+                "window": network.window_now,
+                "rate": network.rate_now,
+                "gradient_norm": network.gradient_norm,
+                "updates": network.updates,
+                "clipped": network.clipped,
+                "skipped": network.skipped,
+                "replaced": replaced[network.name],
+                "drifts": network.drifts,
+            }
+            for network in self.networks
+        }
 
     def counts(self) -> dict[str, int]:
         """Since the lineage began: records that were good, labels that judged a prediction, keys now and keys

@@ -62,24 +62,11 @@ class Learners:
     def describe(self, learner: Any) -> Figures:
         if not isinstance(learner, Learner):
             raise TypeError(f"not a learner of this configuration: {learner!r}")
-        replaced = learner.mixture.replaced()
         return Figures(
             counts=learner.counts(),
             quality=learner.mixture.quality(),
             weights=learner.mixture.mean_weights(),
-            networks={
-                network.name: Tally(
-                    window=network.window_now,
-                    rate=network.rate_now,
-                    gradient_norm=network.gradient_norm,
-                    updates=network.updates,
-                    clipped=network.clipped,
-                    skipped=network.skipped,
-                    replaced=replaced[network.name],
-                    drifts=network.drifts,
-                )
-                for network in learner.networks
-            },
+            networks={name: Tally(**tally) for name, tally in learner.tallies().items()},
             **learner.passes.figures(),
         )
 

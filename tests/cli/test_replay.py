@@ -14,6 +14,13 @@ from streamrnn.snapshots import Provenance, Store
 from streamrnn.types import Partition, Record
 from tests.cli.conftest import ROWS, Run, lines, row
 
+LATE = """\
+task: {binary: y, delayed: {id: id, label_of: of, ttl: 1h, pool: 100}}
+time: at
+features: [{number: x}]
+networks: [{name: small, hidden: 4, window: 2}]
+"""
+
 
 def replayed(
     run: Run, config: Path, stream: Path, *more: object
@@ -54,6 +61,68 @@ def test_the_report_judges_every_member(run: Run, config: Path, stream: Path) ->
     assert report["windows"] == {"small": 2}
     assert sum(report["weights"].values()) == pytest.approx(1, abs=1e-9)
     assert report["events_per_second"] == pytest.approx(report["rows"] / report["seconds"], rel=1e-9)
+
+
+def test_the_report_holds_what_was_asked_for_beside_the_predictions(
+    run: Run, config: Path, stream: Path
+) -> None:
+    more = ("--set", "task.interval=0.8", "--set", "observers=[{metric: MAE}]")
+    report, predictions = replayed(run, config, stream, *more)
+    pairs = [(row(i)["y"], predictions[i - 4]["interval"]) for i in range(4, ROWS)]
+    judged = [(label, bounds) for label, bounds in pairs if bounds != [None, None]]
+    assert len(judged) > ROWS / 2
+    covered = [low <= label <= high for label, (low, high) in judged]
+    found = report["intervals"]["y"]
+    assert (found["count"], found["coverage"]) == (len(judged), pytest.approx(sum(covered) / len(covered)))
+    widths = [high - low for _, (low, high) in judged]
+    assert found["width"] == pytest.approx(math.fsum(widths) / len(widths), rel=1e-9)
+    assert report["observers"] == {"MAE": pytest.approx(report["quality"]["whole"]["mix"]["mae"], rel=1e-9)}
+    tally = report["networks"]["small"]
+    assert 0 < tally["updates"] <= report["labelled"] and tally["window"] == 2
+    assert {"clipped", "skipped", "drifts", "replaced"} <= tally.keys()
+    assert report["counts"]["keys"] == 2
+    _, out, _ = run("replay", config, "--input", stream, *more)
+    width, mae = f"{found['width']:.4g}", f"{report['observers']['MAE']:.4g}"
+    line = f"interval of y: covers {found['coverage']:.1%} of {len(judged)} labels, mean width {width}"
+    assert {line, f"observers: MAE {mae}"} <= set(map(str.rstrip, out.splitlines()))
+
+
+def test_what_became_of_late_labels_and_which_class_was_taken_for_which_is_told(
+    run: Run, tmp_path: Path
+) -> None:
+    path, stream = tmp_path / "late.yaml", tmp_path / "late.jsonl"
+    path.write_text(LATE)
+    events = [{"at": i, "id": i, "x": i % 2} for i in range(40)]
+    labels = [{"at": 40 + i, "of": i, "y": i % 2} for i in (*range(30), 0, 99)]
+    stream.write_text("\n".join(map(json.dumps, [*events, *labels])))
+    report, _ = replayed(run, path, stream)
+    counts = {name: n for name, n in report["counts"].items() if name.startswith(("labels", "events_"))}
+    assert counts == {
+        "labels_matched": 30,
+        "labels_expired": 0,
+        "labels_unknown": 1,
+        "labels_duplicate": 1,
+        "labels_beyond": 0,
+        "events_given_up": 0,
+        "events_waiting": 10,
+    }
+    assert report["confusion"]["classes"] == ["0", "1"]
+    assert [sum(of) for of in report["confusion"]["counts"]] == [15, 15]
+    _, out, _ = run("replay", path, "--input", stream)
+    said = "late labels: 30 matched, 0 expired, 1 unknown, 1 duplicate; 10 events wait, 0 were given up"
+    assert said in map(str.rstrip, out.splitlines())
+
+
+def test_the_report_says_how_many_labels_lie_below_each_quantile(
+    run: Run, config: Path, stream: Path
+) -> None:
+    more = ("--set", "task.loss={quantile: [0.1, 0.5]}")
+    report, _ = replayed(run, config, stream, *more)
+    found = report["quantiles"]["y"]
+    assert 0 < found["below_0.1"] < found["below_0.5"] < 1
+    _, out, _ = run("replay", config, "--input", stream, *more)
+    shares = f"{found['below_0.1']:.1%} below 0.1, {found['below_0.5']:.1%} below 0.5"
+    assert f"quantiles of y: {shares}; pinball loss {found['pinball']:.4g}" in out
 
 
 def test_two_replays_give_the_same_bits_and_another_seed_other_ones(

@@ -142,9 +142,13 @@ def test_config_check_reads_the_environment_and_names_every_problem(
             marks=pytest.mark.torch,
         ),
         ("observers: [{metric: MAE}, {metric: Mae}]", "observers.1.metric: river.metrics has no Mae"),
+        (
+            "source: {file: a}\nsink: {file: b}\ndelivery: exactly_once",
+            "delivery: exactly_once needs Kafka on both sides; ",
+        ),
         ("observers: [{drift: ADWIN, args: {dleta: 0.1}}]", "observers.0.drift: ADWIN: "),
     ],
-    ids=["weights", "torch", "metric", "arguments"],
+    ids=["weights", "torch", "metric", "ends", "arguments"],
 )
 def test_config_check_makes_what_run_would_make(
     more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

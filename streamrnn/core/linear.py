@@ -19,21 +19,21 @@ Matrix = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.floating]
 
 
-@apart
+@jit
 def copy(source: Vector, out: Vector) -> None:
     """out = source, in the type of `out`."""
     for i in range(out.shape[0]):
         out[i] = source[i]
 
 
-@apart
+@jit
 def fill(out: Vector, value: float) -> None:
     """Every element becomes `value`."""
     for i in range(out.shape[0]):
         out[i] = value
 
 
-@apart
+@jit
 def affine(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
     """out = bias + Wᵀ x for the inputs of step t."""
     copy(weights[inputs.shape[1]], out)
@@ -177,7 +177,7 @@ def _add_tile(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) 
         gradient[j + 1, i] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
 
 
-@apart
+@jit
 def outer_squares(inputs: Matrix, deltas: Matrix, rows: int) -> Any:
     """Σ gradient² of the first step alone, without the gradient: |x|² |δ|²; `rows` counts a bias row too."""
     squares = like(inputs[0, 0], rows - inputs.shape[1])

@@ -155,6 +155,12 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     `stride` labels wait, or the oldest would leave the window at the next step.
     """
     slot, trace, targets = events.slots[e], model.traces[0], model.targets
+    if _ran(rule):  # no label waits in the ring
+        if not events.judging[e]:
+            return FIRST, FIRST
+        copy(events.target[e], targets[0])
+        _score(model, tally, rule, model.head_trace.sums[-1][0], targets[0], events.unit[e])
+        return SECOND, FIRST
     judged = memory.steps[slot] - max(rule.horizon, 1)
     if events.judging[e] and judged >= 0:
         row = judged % memory.labels.shape[1]
@@ -174,12 +180,11 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
         row = (first + t) % memory.labels.shape[1]
         copy(memory.labels[slot, row], targets[t])
         fill(memory.labels[slot, row], math.nan)
-    if not _ran(rule):
-        row = first % memory.inputs.shape[1]
-        for t in range(steps):
-            copy(memory.inputs[slot, row], trace.inputs[t])
-            row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
-        _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
+    row = first % memory.inputs.shape[1]
+    for t in range(steps):
+        copy(memory.inputs[slot, row], trace.inputs[t])
+        row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
+    _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
     return steps, unlabelled
 
 
@@ -283,17 +288,18 @@ def _share(tally: Tally, squares: Any, clip: float) -> float:
 def _descend(model: Model, rule: Rule, steps: int, rate: float, share: float) -> None:
     """One update with `share` of the gradient."""
     paced = optimiser.begin(model.parameters, model.optimiser, model.settings, rate, share)
-    part = WHOLE
-    if not _stored(rule, steps):
-        part = HEAD
+    if _stored(rule, steps):
+        parameters, gradient, state = model.flat[WHOLE]
+        optimiser.update(parameters, gradient, gradient, STORED, state, paced)
+    else:
         for layer in range(len(model.traces)):
             factors = cell.factors(model.traces[layer])
             for i in range(len(factors)):
                 inputs, deltas = factors[i]
                 state = model.states[layer][i]
                 optimiser.update(model.weights[layer][i], deltas, inputs, FIRST, state, paced)
-    parameters, gradient, state = model.flat[part]
-    optimiser.update(parameters, gradient, gradient, STORED, state, paced)
+        parameters, gradient, state = model.flat[HEAD]
+        optimiser.update(parameters, gradient, gradient, STORED, state, paced)
 
 
 @numba.njit(cache=True, **OPTIONS)

@@ -38,7 +38,7 @@ from streamrnn.core.gradients.base import (
     Rule,
     Tally,
 )
-from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum
+from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum, sum_of_squares
 from streamrnn.core.losses import dispatch as losses
 from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like, merged
 
@@ -72,9 +72,8 @@ def _leave(model: Model, t: int, row: Array) -> None:
 @merged
 def _forward(model: Model, steps: int) -> None:
     """The first `steps` steps of the window, from what was entered with; inputs are in the lowest trace."""
-    for t in range(steps):
-        for layer in range(len(model.traces)):
-            cell.forward(model.weights[layer], model.traces[layer], t)
+    for layer in range(len(model.traces)):
+        cell.forward(model.weights[layer], model.traces[layer], steps)
 
 
 @jit
@@ -256,17 +255,20 @@ def _stored(rule: Rule, steps: int) -> bool:
 @merged
 def _gradient(model: Model, rule: Rule, steps: int, labels: int) -> Any:
     """The gradient from what the way back left; returns its squared norm."""
-    squares = head.accumulate(model.head_gradients, model.head_trace, labels)
+    head.accumulate(model.head_gradients, model.head_trace, labels)
+    stored = _stored(rule, steps)
+    _, of_head, _ = model.flat[HEAD]
+    squares = sum_of_squares(of_head[0])
     for layer in range(len(model.traces)):
         factors = cell.factors(model.traces[layer])
         for i in range(len(factors)):
             inputs, deltas = factors[i]
             gradient = model.gradients[layer][i]
-            if _stored(rule, steps):
-                squares += outer_sum(gradient, inputs, deltas, steps)
+            if stored:
+                outer_sum(gradient, inputs, deltas, steps)
             else:
                 squares += outer_squares(inputs, deltas, gradient.shape[0])
-    return squares
+    return sum_of_squares(model.gradient) if stored else squares
 
 
 @jit

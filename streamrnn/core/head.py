@@ -117,20 +117,15 @@ def backward(layers: tuple[Dense, ...], trace: HeadTrace, activation: int, row: 
 
 
 @jit
-def accumulate(gradients: tuple[Dense, ...], trace: HeadTrace, rows: int) -> Any:
-    """The gradient of every layer from the deltas of the first `rows` rows; returns its squared norm."""
-    squares = like(trace.deltas[0][0, 0], 0.0)
+def accumulate(gradients: tuple[Dense, ...], trace: HeadTrace, rows: int) -> None:
+    """The gradient of every layer from the deltas of the first `rows` rows."""
     for layer in range(len(gradients)):
         bias, deltas = gradients[layer].bias, trace.deltas[layer]
-        squares += outer_sum(gradients[layer].weight, deltas, trace.inputs[layer], rows)
-        for i in range(bias.shape[0]):
-            bias[i] = deltas[0, i]
+        outer_sum(gradients[layer].weight, deltas, trace.inputs[layer], rows)
+        copy(deltas[0], bias)
         for row in range(1, rows):
             for i in range(bias.shape[0]):
                 bias[i] += deltas[row, i]
-        for i in range(bias.shape[0]):
-            squares += bias[i] * bias[i]
-    return squares
 
 
 @jit

@@ -10,37 +10,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import FIRST, apart, jit, like
+from streamrnn.core.numerics import apart, jit, like
 
 STORED = np.int64(-1)
 """In place of the step whose factors make a gradient: it is stored as such."""
+
+NEAR = 4096
+"""How many values of a gradient are summed at a time: they stay in the nearest cache."""
 
 Matrix = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.floating]
 
 
-@apart
+@jit
 def copy(source: Vector, out: Vector) -> None:
     """out = source, in the type of `out`."""
     for i in range(out.shape[0]):
         out[i] = source[i]
 
 
-@apart
+@jit
 def fill(out: Vector, value: float) -> None:
     """Every element becomes `value`."""
     for i in range(out.shape[0]):
         out[i] = value
 
 
-@apart
+@jit
 def affine(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
     """out = bias + Wᵀ x for the inputs of step t."""
     copy(weights[inputs.shape[1]], out)
     add_product(weights, inputs, t, out)
 
 
-@apart
+@jit
 def add_product(weights: Matrix, inputs: Matrix, t: int, out: Vector) -> None:
     """out += Wᵀ x for the inputs of step t.
 
@@ -98,56 +101,73 @@ def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None
 
 
 @apart
-def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> Any:
-    """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for a bias row; returns Σ gradient².
+def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> None:
+    """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for a bias row.
 
-    Two rows by four steps at a time; a row stays in the nearest cache until all steps are in it.
+    Two rows by four steps at a time, in blocks of rows that stay in the nearest cache. The two rows come from
+    the two halves of a block, so that one look per block tells that what is written and read lies apart.
     """
-    if steps == 1:
-        return _outer(gradient, inputs, deltas)
     rows, m = gradient.shape
-    total = like(gradient[0, 0], 0.0)
-    pairs, fours = rows - rows % 2, steps - steps % 4
-    for j in range(0, pairs, 2):
-        for i in range(m):
-            gradient[j, i] = like(total, 0.0)
-        for i in range(m):
-            gradient[j + 1, i] = like(total, 0.0)
+    pairs, fours = inputs.shape[1] - inputs.shape[1] % 2, steps - steps % 4
+    most = max(1, NEAR // (2 * m))
+    for first in range(0, pairs, 2 * most):
+        half = min(most, (pairs - first) // 2)
+        upper, lower = gradient[first : first + half], gradient[first + half : first + 2 * half]
+        _clear(upper)
+        _clear(lower)
         for t in range(0, fours, 4):
-            _add_tile(gradient, inputs, deltas, j, t)
+            _add_four(upper, lower, inputs, first, deltas, t)
         for t in range(fours, steps):
-            _add_row(gradient, inputs, deltas, j, t)
-            _add_row(gradient, inputs, deltas, j + 1, t)
-        for i in range(m):
-            total += gradient[j, i] * gradient[j, i]
-        for i in range(m):
-            total += gradient[j + 1, i] * gradient[j + 1, i]
+            _add_one(upper, lower, inputs, first, deltas, t)
+    _clear(gradient[pairs:])
     for j in range(pairs, rows):
-        for i in range(m):
-            gradient[j, i] = like(total, 0.0)
         for t in range(steps):
-            _add_row(gradient, inputs, deltas, j, t)
-        for i in range(m):
-            total += gradient[j, i] * gradient[j, i]
-    return total
+            x = factor(inputs, t, j)
+            for i in range(m):
+                gradient[j, i] += x * deltas[t, i]
 
 
 @jit
-def _outer(gradient: Matrix, inputs: Matrix, deltas: Matrix) -> Any:
-    """The case of one step, two rows at a time."""
-    rows, m = gradient.shape
-    pairs = rows - rows % 2
-    for j in range(0, pairs, 2):
-        x, y = factor(inputs, FIRST, j), factor(inputs, FIRST, j + 1)
-        for i in range(m):
-            delta = deltas[0, i]
-            gradient[j, i] = x * delta
-            gradient[j + 1, i] = y * delta
-    for j in range(pairs, rows):
-        x = factor(inputs, FIRST, j)
-        for i in range(m):
-            gradient[j, i] = x * deltas[0, i]
-    return outer_squares(inputs, deltas, rows)
+def _clear(rows: Matrix) -> None:
+    """Every element becomes 0."""
+    for j in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[j, i] = like(rows[0, 0], 0.0)
+
+
+@jit
+def _add_four(upper: Matrix, lower: Matrix, inputs: Matrix, first: int, deltas: Matrix, t: int) -> None:
+    """The two halves of the block of rows from `first` take in steps t to t + 3."""
+    half = upper.shape[0]
+    for j in range(half):
+        u, v = first + j, first + half + j
+        x0, x1, x2, x3 = inputs[t, u], inputs[t + 1, u], inputs[t + 2, u], inputs[t + 3, u]
+        y0, y1, y2, y3 = inputs[t, v], inputs[t + 1, v], inputs[t + 2, v], inputs[t + 3, v]
+        for i in range(upper.shape[1]):
+            d0, d1, d2, d3 = deltas[t, i], deltas[t + 1, i], deltas[t + 2, i], deltas[t + 3, i]
+            upper[j, i] += x0 * d0 + x1 * d1 + x2 * d2 + x3 * d3
+            lower[j, i] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
+
+
+@jit
+def _add_one(upper: Matrix, lower: Matrix, inputs: Matrix, first: int, deltas: Matrix, t: int) -> None:
+    """The same for step t alone."""
+    half = upper.shape[0]
+    for j in range(half):
+        x, y = inputs[t, first + j], inputs[t, first + half + j]
+        for i in range(upper.shape[1]):
+            delta = deltas[t, i]
+            upper[j, i] += x * delta
+            lower[j, i] += y * delta
+
+
+@jit
+def sum_of_squares(vector: Vector) -> Any:
+    """Σ v²."""
+    total = like(vector[0], 0.0)
+    for i in range(vector.shape[0]):
+        total += vector[i] * vector[i]
+    return total
 
 
 @jit
@@ -157,27 +177,6 @@ def factor(inputs: Matrix, t: int, j: int) -> Any:
 
 
 @jit
-def _add_row(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
-    """Row j of the gradient takes in step t."""
-    x = factor(inputs, t, j)
-    for i in range(deltas.shape[1]):
-        gradient[j, i] += x * deltas[t, i]
-
-
-@jit
-def _add_tile(gradient: Matrix, inputs: Matrix, deltas: Matrix, j: int, t: int) -> None:
-    """Rows j and j + 1 of the gradient take in steps t to t + 3."""
-    x0, x1 = factor(inputs, t, j), factor(inputs, t + 1, j)
-    x2, x3 = factor(inputs, t + 2, j), factor(inputs, t + 3, j)
-    y0, y1 = factor(inputs, t, j + 1), factor(inputs, t + 1, j + 1)
-    y2, y3 = factor(inputs, t + 2, j + 1), factor(inputs, t + 3, j + 1)
-    for i in range(deltas.shape[1]):
-        d0, d1, d2, d3 = deltas[t, i], deltas[t + 1, i], deltas[t + 2, i], deltas[t + 3, i]
-        gradient[j, i] += x0 * d0 + x1 * d1 + x2 * d2 + x3 * d3
-        gradient[j + 1, i] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
-
-
-@apart
 def outer_squares(inputs: Matrix, deltas: Matrix, rows: int) -> Any:
     """Σ gradient² of the first step alone, without the gradient: |x|² |δ|²; `rows` counts a bias row too."""
     squares = like(inputs[0, 0], rows - inputs.shape[1])

@@ -13,10 +13,10 @@ Array = npt.NDArray[np.floating]
 
 
 class Cell(Protocol):
-    """One step forward and back of one layer.
+    """A run forward and one step back of one layer.
 
     Its trace has `inputs` (k, d), `states` (k + 1, n) and `dh` (n,): step t enters with row t and leaves
-    row t + 1. The functions after `views` are compiled and inlined into the kernel.
+    row t + 1. The functions after `views` are compiled, and but for `forward` inlined into the kernel.
     """
 
     def size(self, inputs: int, hidden: int) -> int:
@@ -48,7 +48,7 @@ class Cell(Protocol):
     leave: Any
     """(trace, t, row): what is carried into step t goes to `row` (c,)."""
     forward: Any
-    """(weights, trace, t): step t."""
+    """(weights, trace, steps): steps 0 to `steps` − 1, so that what the steps share is done once."""
     begin: Any
     """(trace): the way back begins; nothing is asked of what the last step carries on."""
     backward: Any

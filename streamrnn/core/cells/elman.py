@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill
-from streamrnn.core.numerics import jit, like, tanh
+from streamrnn.core.numerics import apart, jit, like, tanh
 
 Array = npt.NDArray[np.floating]
 
@@ -83,13 +83,14 @@ def leave(trace: ElmanTrace, t: int, row: Array) -> None:
     copy(trace.states[t], row)
 
 
-@jit
-def forward(weights: tuple[Array, Array], trace: ElmanTrace, t: int) -> None:
-    """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`."""
-    affine(weights[0], trace.inputs, t, trace.sums)
-    add_product(weights[1], trace.states, t, trace.sums)
-    for i in range(trace.sums.shape[0]):
-        trace.states[t + 1, i] = tanh(trace.sums[i])
+@apart
+def forward(weights: tuple[Array, Array], trace: ElmanTrace, steps: int) -> None:
+    """Steps 0 to `steps` − 1, each from `inputs[t]` and `states[t]` to `states[t + 1]`."""
+    for t in range(steps):
+        affine(weights[0], trace.inputs, t, trace.sums)
+        add_product(weights[1], trace.states, t, trace.sums)
+        for i in range(trace.sums.shape[0]):
+            trace.states[t + 1, i] = tanh(trace.sums[i])
 
 
 @jit

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import add_transposed, affine, copy, fill
-from streamrnn.core.numerics import jit, like, sigmoid, tanh
+from streamrnn.core.numerics import apart, jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
 
@@ -111,12 +111,21 @@ def leave(trace: GRUTrace, t: int, row: Array) -> None:
     copy(trace.states[t], row)
 
 
-@jit
-def forward(weights: tuple[Array, Array], trace: GRUTrace, t: int) -> None:
-    """Step t: from `trace.inputs[t]` and `trace.states[t]` to `trace.states[t + 1]`; gates are kept."""
-    gates, sums, states = trace.gates, trace.sums_gates, trace.states
-    affine(weights[0], trace.inputs, t, trace.sums[0])
-    affine(weights[1], states, t, trace.sums[1])
+@apart
+def forward(weights: tuple[Array, Array], trace: GRUTrace, steps: int) -> None:
+    """Steps 0 to `steps` − 1, each from `inputs[t]` and `states[t]` to `states[t + 1]`; gates are kept."""
+    for t in range(steps):
+        affine(weights[0], trace.inputs, t, trace.sums[0])
+        affine(weights[1], trace.states, t, trace.sums[1])
+        _open_gates(trace.sums_gates, trace.gates, trace.states, t)
+
+
+@apart
+def _open_gates(sums: Array, gates: Array, states: Array, t: int) -> None:
+    """The gates and the state of step t.
+
+    Compiled apart: over all steps together a state is both written and read, and would not be vectorised.
+    """
     for i in range(states.shape[1]):
         r = sigmoid(sums[0, 0, i] + sums[1, 0, i])
         z = sigmoid(sums[0, 1, i] + sums[1, 1, i])

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill
-from streamrnn.core.numerics import jit, like, sigmoid, tanh
+from streamrnn.core.numerics import apart, jit, like, sigmoid, tanh
 
 Array = npt.NDArray[np.floating]
 
@@ -113,12 +113,21 @@ def leave(trace: LSTMTrace, t: int, row: Array) -> None:
     copy(trace.cells[t], row[n:])
 
 
-@jit
-def forward(weights: tuple[Array, Array], trace: LSTMTrace, t: int) -> None:
-    """Step t: from `trace.inputs[t]`, `states[t]` and `cells[t]` to `states[t + 1]` and `cells[t + 1]`."""
-    gates, sums, states, cells = trace.gates, trace.sums_gates, trace.states, trace.cells
-    affine(weights[0], trace.inputs, t, trace.sums)
-    add_product(weights[1], states, t, trace.sums)
+@apart
+def forward(weights: tuple[Array, Array], trace: LSTMTrace, steps: int) -> None:
+    """Steps 0 to `steps` − 1, each from rows t of `inputs`, `states`, `cells` to rows t + 1 of the latter."""
+    for t in range(steps):
+        affine(weights[0], trace.inputs, t, trace.sums)
+        add_product(weights[1], trace.states, t, trace.sums)
+        _open_gates(trace.sums_gates, trace.gates, trace.states, trace.cells, t)
+
+
+@apart
+def _open_gates(sums: Array, gates: Array, states: Array, cells: Array, t: int) -> None:
+    """The gates, the cell and the state of step t.
+
+    Compiled apart: over all steps together a cell is both written and read, and would not be vectorised.
+    """
     for j in range(states.shape[1]):
         i = sigmoid(sums[0, j])
         f = sigmoid(sums[1, j])

@@ -38,7 +38,7 @@ from streamrnn.core.gradients.base import (
     Rule,
     Tally,
 )
-from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum
+from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum, sum_of_squares
 from streamrnn.core.losses import dispatch as losses
 from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like, merged
 
@@ -72,9 +72,8 @@ def _leave(model: Model, t: int, row: Array) -> None:
 @merged
 def _forward(model: Model, steps: int) -> None:
     """The first `steps` steps of the window, from what was entered with; inputs are in the lowest trace."""
-    for t in range(steps):
-        for layer in range(len(model.traces)):
-            cell.forward(model.weights[layer], model.traces[layer], t)
+    for layer in range(len(model.traces)):
+        cell.forward(model.weights[layer], model.traces[layer], steps)
 
 
 @jit
@@ -155,6 +154,12 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     `stride` labels wait, or the oldest would leave the window at the next step.
     """
     slot, trace, targets = events.slots[e], model.traces[0], model.targets
+    if _ran(rule):  # no label waits in the ring
+        if not events.judging[e]:
+            return FIRST, FIRST
+        copy(events.target[e], targets[0])
+        _score(model, tally, rule, model.head_trace.sums[-1][0], targets[0], events.unit[e])
+        return SECOND, FIRST
     judged = memory.steps[slot] - max(rule.horizon, 1)
     if events.judging[e] and judged >= 0:
         row = judged % memory.labels.shape[1]
@@ -174,12 +179,11 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
         row = (first + t) % memory.labels.shape[1]
         copy(memory.labels[slot, row], targets[t])
         fill(memory.labels[slot, row], math.nan)
-    if not _ran(rule):
-        row = first % memory.inputs.shape[1]
-        for t in range(steps):
-            copy(memory.inputs[slot, row], trace.inputs[t])
-            row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
-        _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
+    row = first % memory.inputs.shape[1]
+    for t in range(steps):
+        copy(memory.inputs[slot, row], trace.inputs[t])
+        row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
+    _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
     return steps, unlabelled
 
 
@@ -251,17 +255,20 @@ def _stored(rule: Rule, steps: int) -> bool:
 @merged
 def _gradient(model: Model, rule: Rule, steps: int, labels: int) -> Any:
     """The gradient from what the way back left; returns its squared norm."""
-    squares = head.accumulate(model.head_gradients, model.head_trace, labels)
+    head.accumulate(model.head_gradients, model.head_trace, labels)
+    stored = _stored(rule, steps)
+    _, of_head, _ = model.flat[HEAD]
+    squares = sum_of_squares(of_head[0])
     for layer in range(len(model.traces)):
         factors = cell.factors(model.traces[layer])
         for i in range(len(factors)):
             inputs, deltas = factors[i]
             gradient = model.gradients[layer][i]
-            if _stored(rule, steps):
-                squares += outer_sum(gradient, inputs, deltas, steps)
+            if stored:
+                outer_sum(gradient, inputs, deltas, steps)
             else:
                 squares += outer_squares(inputs, deltas, gradient.shape[0])
-    return squares
+    return sum_of_squares(model.gradient) if stored else squares
 
 
 @jit
@@ -283,17 +290,18 @@ def _share(tally: Tally, squares: Any, clip: float) -> float:
 def _descend(model: Model, rule: Rule, steps: int, rate: float, share: float) -> None:
     """One update with `share` of the gradient."""
     paced = optimiser.begin(model.parameters, model.optimiser, model.settings, rate, share)
-    part = WHOLE
-    if not _stored(rule, steps):
-        part = HEAD
+    if _stored(rule, steps):
+        parameters, gradient, state = model.flat[WHOLE]
+        optimiser.update(parameters, gradient, gradient, STORED, state, paced)
+    else:
         for layer in range(len(model.traces)):
             factors = cell.factors(model.traces[layer])
             for i in range(len(factors)):
                 inputs, deltas = factors[i]
                 state = model.states[layer][i]
                 optimiser.update(model.weights[layer][i], deltas, inputs, FIRST, state, paced)
-    parameters, gradient, state = model.flat[part]
-    optimiser.update(parameters, gradient, gradient, STORED, state, paced)
+        parameters, gradient, state = model.flat[HEAD]
+        optimiser.update(parameters, gradient, gradient, STORED, state, paced)
 
 
 @numba.njit(cache=True, **OPTIONS)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import STORED
 from streamrnn.core.linear import factor as factor_of
-from streamrnn.core.numerics import apart, jit, like
+from streamrnn.core.numerics import jit, like
 from streamrnn.core.optimisers.moments import EVERY, clear
 
 Array = npt.NDArray[np.floating]
@@ -62,7 +62,7 @@ def begin(
     )
 
 
-@apart
+@jit
 def update(parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: AdamState, paced: Any) -> None:
     """θ −= rate · m̂ / (√v̂ + ε), with m̂ and v̂ the moments after their bias correction.
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.numerics import apart, jit, like
+from streamrnn.core.numerics import jit, like
 from streamrnn.core.optimisers import adam
 from streamrnn.core.optimisers.adam import AdamState
 
@@ -29,7 +29,7 @@ def begin(
     return keep, (share, step, correction, keep_1, take_1, keep_2, take_2, epsilon, none)
 
 
-@apart
+@jit
 def update(parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: AdamState, paced: Any) -> None:
     """θ *= 1 − rate · weight_decay, then Adam's step."""
     keep, rest = paced

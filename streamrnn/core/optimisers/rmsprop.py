@@ -8,7 +8,7 @@ import numpy.typing as npt
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import STORED
 from streamrnn.core.linear import factor as factor_of
-from streamrnn.core.numerics import apart, jit, like
+from streamrnn.core.numerics import jit, like
 from streamrnn.core.optimisers.moments import EVERY, clear
 
 Array = npt.NDArray[np.floating]
@@ -55,7 +55,7 @@ def begin(
     )
 
 
-@apart
+@jit
 def update(
     parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: RMSpropState, paced: Any
 ) -> None:

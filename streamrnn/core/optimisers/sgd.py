@@ -8,7 +8,7 @@ import numpy.typing as npt
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import STORED
 from streamrnn.core.linear import factor as factor_of
-from streamrnn.core.numerics import apart, jit, like
+from streamrnn.core.numerics import jit, like
 from streamrnn.core.optimisers.moments import EVERY, clear
 
 Array = npt.NDArray[np.floating]
@@ -44,7 +44,7 @@ def begin(
     return like(typed, factor), like(typed, rate), like(typed, settings[0]), like(typed, settings[1])
 
 
-@apart
+@jit
 def update(parameters: Matrix, source: Matrix, inputs: Matrix, t: int, state: SGDState, paced: Any) -> None:
     """θ −= rate · u with u = momentum · u + g; the gradient g as in `adam.update`."""
     velocity, _ = state

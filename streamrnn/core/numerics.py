@@ -1,7 +1,7 @@
 """The compiler's options, constants of the right type, and exp, sigmoid and tanh that vectorise.
 
-Everything compiled in `core` is compiled by `jit`, so that the flags stand in one place. `reassoc` lets
-sums be vectorised; `nnan` and `ninf` are left out, so that a NaN stays a NaN and can be refused.
+Kernels' parts are compiled by `jit`, `apart`, `merged` or `exact`, so that the flags stand in one place.
+`reassoc` lets sums be vectorised; `nnan` and `ninf` are left out, so that a NaN stays a NaN and can be refused.
 
 The elementary functions share one reduction, x = k·ln 2 + r with |r| ≤ ln 2 / 2, and one polynomial
 q(r) ≈ (eʳ − 1) / r, interpolated at Chebyshev nodes (relative error 3e-8 in float32, 3e-17 in float64).
@@ -49,8 +49,8 @@ MERGED: dict[str, Any] = OPTIONS | {"inline": "always"}
 EXACT: dict[str, Any] = INLINED | {"fastmath": {"contract"}}
 """Options of the parts whose order of operations matters."""
 
-FIRST, SECOND = np.int64(0), np.int64(1)
-"""Rows to call the parts with: a bare number is a type of its own, and compiles a part once more."""
+ZERO, ONE = np.int64(0), np.int64(1)
+"""To call the parts with: a bare number is a type of its own, and compiles a part once more."""
 
 jit = numba.njit(**INLINED)
 apart = numba.njit(**APART)

@@ -40,7 +40,7 @@ from streamrnn.core.gradients.base import (
 )
 from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum, sum_of_squares
 from streamrnn.core.losses import dispatch as losses
-from streamrnn.core.numerics import FIRST, OPTIONS, SECOND, jit, like, merged
+from streamrnn.core.numerics import ZERO, OPTIONS, ONE, jit, like, merged
 
 Array = npt.NDArray[np.floating]
 
@@ -97,11 +97,11 @@ def _forget(memory: Memory, slot: int) -> None:
 def _lay_out(model: Model, memory: Memory, events: Events, e: int) -> Any:
     """The event's own step is laid out as a window of one without a label; returns as `_recall` does."""
     if not events.moves[e]:
-        return FIRST, FIRST
+        return ZERO, ZERO
     slot = events.slots[e]
     copy(events.x[e], model.traces[0].inputs[0])
     _enter(model, memory.entries[slot, memory.steps[slot] % memory.entries.shape[1]])
-    return SECOND, SECOND
+    return ONE, ONE
 
 
 @merged
@@ -110,8 +110,8 @@ def _publish(model: Model, memory: Memory, activation: int, slot: int, out: Arra
     step = memory.steps[slot]
     row = step % memory.inputs.shape[1]
     copy(model.traces[0].inputs[0], memory.inputs[slot, row])
-    _leave(model, SECOND, memory.entries[slot, (step + 1) % memory.entries.shape[1]])
-    _answer(model, activation, FIRST, FIRST)
+    _leave(model, ONE, memory.entries[slot, (step + 1) % memory.entries.shape[1]])
+    _answer(model, activation, ZERO, ZERO)
     copy(model.head_trace.sums[-1][0], memory.outputs[slot, row])
     copy(model.head_trace.sums[-1][0], out[e])
     fill(memory.labels[slot, row], math.nan)
@@ -156,10 +156,10 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     slot, trace, targets = events.slots[e], model.traces[0], model.targets
     if _ran(rule):  # no label waits in the ring
         if not events.judging[e]:
-            return FIRST, FIRST
+            return ZERO, ZERO
         copy(events.target[e], targets[0])
         _score(model, tally, rule, model.head_trace.sums[-1][0], targets[0], events.unit[e])
-        return SECOND, FIRST
+        return ONE, ZERO
     judged = memory.steps[slot] - max(rule.horizon, 1)
     if events.judging[e] and judged >= 0:
         row = judged % memory.labels.shape[1]
@@ -170,7 +170,7 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
         memory.pending[slot] += 1
     pending, waited = memory.pending[slot], judged - memory.oldest[slot]
     if pending == 0 or (pending < rule.stride and waited < rule.window - 1):
-        return FIRST, FIRST
+        return ZERO, ZERO
     memory.pending[slot] = 0
     steps = min(rule.window, judged + 1)
     first = judged + 1 - steps
@@ -191,7 +191,7 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
 def _recall_waiting(model: Model, pool: Pool, tally: Tally, rule: Rule, events: Events, e: int) -> Any:
     """The same for a label that comes by its id: the window is the one that waits in its row."""
     if not events.judging[e]:
-        return FIRST, FIRST
+        return ZERO, ZERO
     row, trace, targets = events.judge[e], model.traces[0], model.targets
     steps = pool.lengths[row]
     for t in range(steps):
@@ -223,14 +223,14 @@ def _known(targets: Array, t: int) -> bool:
 @merged
 def _sweep(model: Model, rule: Rule, steps: int, unlabelled: int) -> Any:
     """The way back: each label's loss is injected at its step, averaged; returns how many there are."""
-    labels = FIRST
+    labels = ZERO
     for t in range(unlabelled, steps):
         labels += _known(model.targets, t)
     top, outputs, dys = model.traces[-1], model.head_trace.sums[-1], model.head_trace.deltas[-1]
     share = like(dys[0, 0], 1.0 / labels)
     for layer in range(len(model.traces)):
         cell.begin(model.traces[layer])
-    row = FIRST
+    row = ZERO
     for t in range(steps - 1, -1, -1):
         if t >= unlabelled and _known(model.targets, t):
             if not _ran(rule):
@@ -299,7 +299,7 @@ def _descend(model: Model, rule: Rule, steps: int, rate: float, share: float) ->
             for i in range(len(factors)):
                 inputs, deltas = factors[i]
                 state = model.states[layer][i]
-                optimiser.update(model.weights[layer][i], deltas, inputs, FIRST, state, paced)
+                optimiser.update(model.weights[layer][i], deltas, inputs, ZERO, state, paced)
         parameters, gradient, state = model.flat[HEAD]
         optimiser.update(parameters, gradient, gradient, STORED, state, paced)
 
@@ -328,7 +328,7 @@ def advance(
         slot = events.slots[e]
         if events.fresh[e]:
             _forget(memory, slot)
-        for turn in range(2):
+        for turn in range(2):  # a loop, so that what both turns call is compiled into it once
             own = (turn == 1) == late  # an earlier step's label is learned before the event's own step
             if own:
                 steps, unlabelled = _lay_out(model, memory, events, e)

@@ -1,7 +1,7 @@
 """The compiler's options, constants of the right type, and exp, sigmoid and tanh that vectorise.
 
 Kernels' parts are compiled by `jit`, `apart`, `merged` or `exact`, so that the flags stand in one place.
-`reassoc` lets sums be vectorised; `nnan` and `ninf` are left out, so that a NaN stays a NaN and can be refused.
+`reassoc` lets sums be vectorised; `nnan` and `ninf` are left out, so that a NaN stays one and can be refused.
 
 The elementary functions share one reduction, x = k·ln 2 + r with |r| ≤ ln 2 / 2, and one polynomial
 q(r) ≈ (eʳ − 1) / r, interpolated at Chebyshev nodes (relative error 3e-8 in float32, 3e-17 in float64).

@@ -40,7 +40,7 @@ from streamrnn.core.gradients.base import (
 )
 from streamrnn.core.linear import STORED, copy, fill, outer_squares, outer_sum, sum_of_squares
 from streamrnn.core.losses import dispatch as losses
-from streamrnn.core.numerics import ZERO, OPTIONS, ONE, jit, like, merged
+from streamrnn.core.numerics import ONE, OPTIONS, ZERO, jit, like, merged
 
 Array = npt.NDArray[np.floating]
 

@@ -17,6 +17,9 @@ from streamrnn.broker import Broker, create_topics, end_left_over
 
 CACHE = Path(__file__).parent.parent / ".cache"
 os.environ.setdefault("STREAMRNN_CACHE_DIR", str(CACHE))
+# two processes share two cores: threads that spin while they wait turn a second into half a minute
+for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(library, "1")
 
 FOR_TESTS = {"group.min.session.timeout.ms": 1000, "transaction.max.timeout.ms": 60_000}
 

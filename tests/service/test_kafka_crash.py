@@ -44,12 +44,12 @@ def test_killed_it_equals_its_twin_with_a_torch_module_that_has_dropout_and_buff
     ]
     chance = random.Random(20260102)
     world = make_world(broker, networks=networks)
-    with world.flowing(rate=100.0):
-        for number in range(2):
-            worker = world.start(seed=number)
-            world.wait_live(worker)
-            time.sleep(chance.uniform(0.2, 1.0))
-            worker.kill()
+    for number in range(3):
+        world.produce(200)
+        worker = world.start(seed=number)
+        world.wait_live(worker)
+        time.sleep(chance.uniform(0.0, 0.6))  # into the replay of what is there, or into what follows
+        worker.kill()
     worker = world.start(seed=99)
     world.wait_live(worker)
     world.finish(worker)

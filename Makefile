@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## watch networks learn from a real Kafka (ARGS="--crash", "
 
 .PHONY: test
 test: $(VENV)/.test ## every test but the long ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not chaos" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not chaos" $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.test ## format, lint, types, floors

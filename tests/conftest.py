@@ -1,7 +1,7 @@
 """What every test may use: a real Apache Kafka for the whole run, and fresh topics on it.
 
-Two processes share the tests (`pytest -n 2 --dist loadgroup`): one has all that talk to the broker, so that
-there is one; the tests of a file stay together, so that what they share is made once.
+Two processes share the tests (`pytest -n 2 --dist loadfile`), each with a broker of its own; those of a file
+stay together, so that what they share is made once.
 """
 
 import os
@@ -22,12 +22,6 @@ for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(library, "1")
 
 FOR_TESTS = {"group.min.session.timeout.ms": 1000, "transaction.max.timeout.ms": 60_000}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        group = "kafka" if item.get_closest_marker("kafka") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _sweep(folder: Path) -> None:

@@ -228,7 +228,7 @@ def _holt_winters(season: int | None) -> Any:
 def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
     """The models that are run on a set, by name; the quick ones first.
 
-    Slow ones are left out where a stream is long: of numbers SRP beyond 5,000 rows, KNN beyond 20,000, of
+    Slow ones are left out where a stream is long: of numbers SRP and KNN beyond 20,000 rows, of
     classes both beyond 60,000. Beyond 20,000 rows ARF is run on differences alone: they suit it better.
     """
     naive: dict[str, Callable[[], Peer]] = {"naive": lambda: Naive(_naive_lag(of))} if of.past_labels else {}
@@ -237,7 +237,7 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
         return naive | {n: make for n, make in _classifiers().items() if length <= 60_000 or n in quick}
     made = naive | _forecasters(of)
     for name, (view, make) in _regressors().items():
-        if length <= {"KNN": 20_000, "SRP": 5_000}.get(name, length):
+        if length <= {"KNN": 20_000, "SRP": 20_000}.get(name, length):
             made |= _ways(name, view, make, bool(of.lags()))
     if length > 20_000 and of.lags():
         del made["ARF"]

@@ -34,8 +34,8 @@ again where 16 are. Both learn the same 300 events first, and must agree. Then t
 short rounds; *kernel / C* is the median of the rounds' ratios, and *C / C* says what a ratio is
 worth here.""",
         "limit",
-        """At 64 hidden values and more the arithmetic decides, and the kernel is near C. At 32 what remains
-is a fixed cost of about half a microsecond an event: the kernel serves many keys, late labels and
+        """From 64 hidden values on the arithmetic decides, and the kernel is near C. At 32 what remains is a
+fixed cost of a quarter to half a microsecond an event: the kernel serves many keys, late labels and
 windows of any length, and C does not.""",
     ),
     Section(

@@ -1,6 +1,7 @@
 """A recurrent network that learns while it predicts: parameters for all, a state and a ring per key."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
@@ -262,7 +263,7 @@ class Network:
     def _due_in(self) -> int:
         """Labelled events until window or boost look at the errors."""
         dues = [self.window.due_in, None if self.boost is None else self.boost.due_in]
-        return min((due for due in dues if due is not None), default=np.iinfo(np.int64).max)
+        return min((due for due in dues if due is not None), default=sys.maxsize)
 
     def _run(self, events: Events, out: Array, begin: int, end: int, coming: int) -> None:
         rates = self.schedule.rates(self.labelled, coming)

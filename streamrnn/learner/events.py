@@ -96,7 +96,8 @@ class Events(Passes):
     def answer(self, block: Block) -> Answers:
         steps = self.course.resolve(block, self.keys, self._brought(block))
         label, seen = self._label(block, steps)
-        steps = _of_known(steps, label)
+        if self.classes is not None:
+            steps = _of_placed(steps, label[0])
         self.reserve()
         inputs = self.features.featurise(block, steps, label)
         outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
@@ -194,12 +195,10 @@ class Events(Passes):
         self.surprise.warm_up()
 
 
-def _of_known(steps: Steps, label: Floats) -> Steps:
-    """Only labels that are known judge: one whose class found no place is none."""
-    unknown = np.isnan(label).all(axis=0)
-    return steps._replace(
-        back=np.where(unknown, np.int32(-1), steps.back), judge=np.where(unknown, np.int32(-1), steps.judge)
-    )
+def _of_placed(steps: Steps, label: Floats) -> Steps:
+    """A label whose class found no place judges nothing."""
+    none, back, judge = np.isnan(label), steps.back, steps.judge
+    return steps._replace(back=np.where(none, np.int32(-1), back), judge=np.where(none, np.int32(-1), judge))
 
 
 def _form(goal: Target, classes: Classes | None, members: Sequence[str]) -> Form:

@@ -171,10 +171,10 @@ def _by_events(axis: Any) -> None:
     events = [int(text.replace(",", "")) / 1e6 for text in kept.column("events")]
     axis.plot(events, [float(text) for text in kept.column("µs CPU")], "o-", label="µs an event")
     axis.set(title="ten million events", xlabel="million events")
-    axis.set_ylim(bottom=0.0)
+    axis.set_ylim(0.0, 1.25 * max(float(text) for text in kept.column("µs CPU")))
     memory = axis.twinx()
     memory.plot(events, [float(text) for text in kept.column("MB")], "s--", color="tab:orange", label="MB")
-    memory.set_ylim(bottom=0.0)
+    memory.set_ylim(0.0, 1.25 * max(float(text) for text in kept.column("MB")))
     memory.spines["right"].set_visible(True)
     axis.legend(loc="lower left", fontsize=7, frameon=False)
     memory.legend(loc="lower right", fontsize=7, frameon=False)

@@ -229,7 +229,8 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
     """The models that are run on a set, by name; the quick ones first.
 
     Slow ones are left out where a stream is long: of numbers SRP and KNN beyond 20,000 rows, of
-    classes both beyond 60,000. Beyond 20,000 rows ARF is run on differences alone: they suit it better.
+    classes both beyond 60,000. Beyond 20,000 rows ARF is run on differences alone, which suit it better, and
+    beyond 200,000 not at all.
     """
     naive: dict[str, Callable[[], Peer]] = {"naive": lambda: Naive(_naive_lag(of))} if of.past_labels else {}
     if of.classes:
@@ -241,6 +242,8 @@ def peers(of: Set, length: int) -> dict[str, Callable[[], Peer]]:
             made |= _ways(name, view, make, bool(of.lags()))
     if length > 20_000 and of.lags():
         del made["ARF"]
+    if length > 200_000:
+        made.pop("ARF on differences", None)
     return made
 
 

@@ -17,11 +17,6 @@ from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
-    CLIPPED,
-    LABELLED,
-    NORM,
-    SKIPPED,
-    UPDATES,
     WINDOW_ERRORS,
     Events,
     Memory,
@@ -34,6 +29,7 @@ from streamrnn.core.gradients.tbptt import ring
 from streamrnn.core.losses import LOSSES, dispatch
 from streamrnn.core.optimisers import OPTIMISERS
 from streamrnn.core.schedule import Schedule
+from streamrnn.core.tallied import Tallied
 from streamrnn.core.window import Window
 
 Array = npt.NDArray[np.floating]
@@ -53,7 +49,7 @@ def _over(state: Any, size: int, view: Callable[[Array], Array]) -> Any:
     return state._replace(**{name: view(array) for name, array in arrays if array.size == size})
 
 
-class Network:
+class Network(Tallied):
     """Layers of a cell, a head, a loss, a gradient method and an optimiser, compiled as one.
 
     Not thread-safe. Letters: n events, d inputs, w targets, o outputs, p parameters.
@@ -299,46 +295,6 @@ class Network:
     def kernel_hash(self) -> str:
         """Hash of all code that learning is compiled from."""
         return self._kernel.hash
-
-    @property
-    def window_now(self) -> int:
-        """Steps back that a gradient reaches now."""
-        return self.window.now
-
-    @property
-    def labelled(self) -> int:
-        """Labelled events so far."""
-        return int(self._tally.counts[LABELLED])
-
-    @property
-    def updates(self) -> int:
-        return int(self._tally.counts[UPDATES])
-
-    @property
-    def clipped(self) -> int:
-        """Updates whose gradient was shortened to `clip`."""
-        return int(self._tally.counts[CLIPPED])
-
-    @property
-    def skipped(self) -> int:
-        """Gradients that were not finite and changed nothing."""
-        return int(self._tally.counts[SKIPPED])
-
-    @property
-    def drifts(self) -> int:
-        """Rises of the error that were reacted to."""
-        return 0 if self.boost is None else self.boost.drifts
-
-    @property
-    def rate_now(self) -> float:
-        """Learning rate of the next labelled event."""
-        factor = 1.0 if self.boost is None else float(self.boost.factors(1)[-1])
-        return factor * float(self.schedule.rates(self.labelled + 1, 0)[0])
-
-    @property
-    def gradient_norm(self) -> float:
-        """Norm of the last finite gradient, before clipping."""
-        return float(self._tally.sums[NORM])
 
     @property
     def bytes_per_key(self) -> int:

@@ -34,6 +34,7 @@ from streamrnn.core.gradients.base import (
 from streamrnn.core.gradients.tbptt import ring
 from streamrnn.core.losses import LOSSES
 from streamrnn.core.schedule import Schedule
+from streamrnn.core.tallied import Tallied
 from streamrnn.core.window import Window
 from streamrnn.errors import ConfigError
 
@@ -105,7 +106,7 @@ class Stretch(NamedTuple):
     """(k, w) what the outputs should have been; rows without a label are NaN."""
 
 
-class TorchNetwork:
+class TorchNetwork(Tallied):
     """A module of the user's that learns while it predicts; the same interface as `Network`.
 
     Not thread-safe. On the CPU, with one thread and torch's deterministic algorithms, the same events give
@@ -377,46 +378,6 @@ class TorchNetwork:
     def module(self) -> Any:
         """The `torch.nn.Module` itself."""
         return self._module.module
-
-    @property
-    def window_now(self) -> int:
-        """Steps back that a gradient reaches now."""
-        return self.window.now
-
-    @property
-    def labelled(self) -> int:
-        """Labelled events so far."""
-        return int(self._tally.counts[LABELLED])
-
-    @property
-    def updates(self) -> int:
-        return int(self._tally.counts[UPDATES])
-
-    @property
-    def clipped(self) -> int:
-        """Updates whose gradient was shortened to `clip`."""
-        return int(self._tally.counts[CLIPPED])
-
-    @property
-    def skipped(self) -> int:
-        """Gradients that were not finite and changed nothing."""
-        return int(self._tally.counts[SKIPPED])
-
-    @property
-    def drifts(self) -> int:
-        """Rises of the error that were reacted to."""
-        return 0 if self.boost is None else self.boost.drifts
-
-    @property
-    def rate_now(self) -> float:
-        """Learning rate of the next labelled event."""
-        factor = 1.0 if self.boost is None else float(self.boost.factors(1)[-1])
-        return factor * float(self.schedule.rates(self.labelled + 1, 0)[0])
-
-    @property
-    def gradient_norm(self) -> float:
-        """Norm of the last finite gradient, before clipping."""
-        return float(self._tally.sums[NORM])
 
     @property
     def bytes_per_key(self) -> int:

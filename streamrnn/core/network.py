@@ -16,8 +16,6 @@ from streamrnn.core.boost import Boost
 from streamrnn.core.cells import CELLS
 from streamrnn.core.cells.base import Cell
 from streamrnn.core.gradients.base import (
-    BOOST_ERRORS,
-    WINDOW_ERRORS,
     Events,
     Memory,
     Model,
@@ -277,11 +275,7 @@ class Network(Tallied):
         )
         state = (self._model, self._memory, self._pool, self._tally)
         self._kernel.advance(*state, rule, events, rates, out, begin, end)
-        sums = self._tally.sums
-        if self.window.learned(coming, float(sums[WINDOW_ERRORS])):
-            sums[WINDOW_ERRORS] = 0.0
-        if self.boost is not None and self.boost.learned(coming, float(sums[BOOST_ERRORS])):
-            sums[BOOST_ERRORS] = 0.0
+        self._look(coming)
 
     def warm_up(self) -> None:
         """Compile the kernel, or load it from the cache; nothing is learned."""

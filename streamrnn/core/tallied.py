@@ -1,13 +1,22 @@
-"""What every engine that learns by BPTT counts, and tells of itself."""
+"""What every engine that learns by BPTT counts, and what comes of it."""
 
 from streamrnn.core.boost import Boost
-from streamrnn.core.gradients.base import CLIPPED, LABELLED, NORM, SKIPPED, UPDATES, Tally
+from streamrnn.core.gradients.base import (
+    BOOST_ERRORS,
+    CLIPPED,
+    LABELLED,
+    NORM,
+    SKIPPED,
+    UPDATES,
+    WINDOW_ERRORS,
+    Tally,
+)
 from streamrnn.core.schedule import Schedule
 from streamrnn.core.window import Window
 
 
 class Tallied:
-    """Figures of a network, from its tally, window, schedule and boost."""
+    """The figures of a network, and when window and boost look at its errors."""
 
     window: Window
     schedule: Schedule
@@ -53,3 +62,11 @@ class Tallied:
     def gradient_norm(self) -> float:
         """Norm of the last finite gradient, before clipping."""
         return float(self._tally.sums[NORM])
+
+    def _look(self, labelled: int) -> None:
+        """Window and boost take a look at the errors of the last `labelled` events, if it is time to."""
+        sums = self._tally.sums
+        if self.window.learned(labelled, float(sums[WINDOW_ERRORS])):
+            sums[WINDOW_ERRORS] = 0.0
+        if self.boost is not None and self.boost.learned(labelled, float(sums[BOOST_ERRORS])):
+            sums[BOOST_ERRORS] = 0.0

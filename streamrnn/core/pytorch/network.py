@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamrnn.arrays import State, Steps, expect, grown, nested, shapes, within
+from streamrnn.core import tallied
 from streamrnn.core.boost import Boost
 from streamrnn.core.gradients.base import (
     BOOST_ERRORS,
@@ -153,7 +154,7 @@ class TorchNetwork(Tallied):
         self.schedule, self.boost, self.clip = schedule, boost, clip
         self.dtype = np.dtype(dtype)
         parts = _engine(name)
-        self._sources = [__file__, *(str(part.__file__) for part in parts)]
+        self._sources = [__file__, tallied.__file__, *(str(part.__file__) for part in parts)]
         losses, modules, optimisers = parts
         self._loss, self._levels, self._norm = losses.LOSSES[loss], levels, modules.norm
         self._module: Module = modules.Module(
@@ -290,11 +291,7 @@ class TorchNetwork(Tallied):
             self._descend(stretch, self._rate(before, coming))
         if not coming:
             return
-        sums = self._tally.sums
-        if self.window.learned(coming, float(sums[WINDOW_ERRORS])):
-            sums[WINDOW_ERRORS] = 0.0
-        if self.boost is not None and self.boost.learned(coming, float(sums[BOOST_ERRORS])):
-            sums[BOOST_ERRORS] = 0.0
+        self._look(coming)
 
     def _recall(self, event: Event) -> Stretch | None:
         """Take the event's label, if any; the window to learn from now, None if none is due.

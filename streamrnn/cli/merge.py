@@ -43,6 +43,6 @@ def merge(
     idle_seconds = idle_seconds_of(idle_exit)
     set_up_logs(log_format, log_level)
 
-    from streamrnn import service
+    from streamrnn import merging
 
-    service.merge(settings, accept_inexact=accept_inexact, idle_exit=idle_seconds)
+    merging.merge(settings, accept_inexact=accept_inexact, idle_exit=idle_seconds)

@@ -5,16 +5,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamrnn.service.delivery import Batch, Delivery
-from streamrnn.service.membership import OUTSIDE, Membership
 from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
-from streamrnn.service.signals import Stopping
 from streamrnn.service.view import View
-from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.base import Sink
 from streamrnn.sources.base import Source
 from streamrnn.types import Partition, Record
+from streamrnn.worker.delivery import Batch, Delivery
+from streamrnn.worker.membership import OUTSIDE, Membership
+from streamrnn.worker.signals import Stopping
+from streamrnn.worker.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Loop:
         self.partitions = partitions
         self.stopping = stopping
         self.pulse = pulse
-        self.delivery = Delivery(source, sink, self._attend, pulse, stopping, meter)
+        self.delivery = Delivery(source, sink, self._attend, pulse, stopping, meter.doubted)
         self.learned = 0
         """New records that were learned, published and committed."""
         self._limits = limits

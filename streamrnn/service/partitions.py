@@ -9,15 +9,15 @@ from typing import Literal
 
 from streamrnn.errors import TransportError
 from streamrnn.service import restore
-from streamrnn.service.delivery import ANSWER_SECONDS, RETRY_SECONDS, Batch
 from streamrnn.service.meter import Meter
 from streamrnn.service.model import Configuration, Learner, Models
 from streamrnn.service.progress import Progress
 from streamrnn.service.vault import Vault
-from streamrnn.service.watchdog import Pulse
 from streamrnn.snapshots import cpu_name
 from streamrnn.sources.base import Changes, Source
 from streamrnn.types import Bounds, Commit, Output, Partition, Record
+from streamrnn.worker.delivery import ANSWER_SECONDS, RETRY_SECONDS, Batch
+from streamrnn.worker.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streamrnn.service.model import Figures, Models
-from streamrnn.service.watchdog import Pulse
+from streamrnn.worker.watchdog import Pulse
 
 if TYPE_CHECKING:
     from streamrnn.service.loop import Loop

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -20,10 +19,8 @@ from streamrnn.kafka_client import Options, probe
 from streamrnn.service.loop import Limits, Loop
 from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
-from streamrnn.service.signals import Stopping, obeyed
 from streamrnn.service.vault import Vault
 from streamrnn.service.view import View
-from streamrnn.service.watchdog import Pulse, Watchdog
 from streamrnn.sinks.base import Sink
 from streamrnn.sinks.file import FileSink
 from streamrnn.sinks.kafka import KafkaSink
@@ -34,6 +31,9 @@ from streamrnn.sources.file import FileSource
 from streamrnn.sources.kafka import KafkaSource
 from streamrnn.sources.stdin import StdinSource
 from streamrnn.telemetry import Telemetry
+from streamrnn.worker.cluster import kafka_options, slot_of
+from streamrnn.worker.signals import Stopping, obeyed
+from streamrnn.worker.watchdog import Pulse, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +144,7 @@ def placed(config: Config) -> Place:
 
 
 def _from_kafka(config: Config, source: m.KafkaSource, sink: m.Sink) -> Place:
-    slot = source.slot or socket.gethostname()
-    options = kafka_options(source)
+    slot, options = slot_of(source), kafka_options(source)
     into = sink.kafka if isinstance(sink, m.KafkaSinkChoice) else None
     exactly = config.delivery == "exactly_once"
     if exactly and into is None:
@@ -211,12 +210,3 @@ def _sink(sink: m.Sink, options: Options | None, transactional_id: str, tick: Ca
         transactional=bool(transactional_id),
         tick=tick,
     )
-
-
-def kafka_options(connection: m.KafkaConnection) -> Options:
-    """By kafka-python's names; only what is given."""
-    given = connection.model_dump(include=set(m.KafkaConnection.model_fields), exclude_none=True)
-    secrets = {
-        name: value.get_secret_value() for name, value in given.items() if hasattr(value, "get_secret_value")
-    }
-    return {name: value for name, value in {**given, **secrets}.items() if not name.endswith("_file")}

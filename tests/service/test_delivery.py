@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from streamrnn.errors import DeliveryUncertain, Fenced, TransportError
-from streamrnn.service import delivery
 from streamrnn.types import Commit
+from streamrnn.worker import delivery
 
 from .world import GROUP, Calls, Crash, World
 

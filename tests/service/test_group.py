@@ -8,7 +8,7 @@ import pytest
 
 from streamrnn.errors import Fenced
 from streamrnn.service import loop as loop_module
-from streamrnn.service import membership
+from streamrnn.worker import membership
 
 from .world import GROUP, World
 

@@ -10,8 +10,9 @@ from streamrnn.config import Config
 from streamrnn.errors import ConfigError
 from streamrnn.learner import Learner
 from streamrnn.service import run
-from streamrnn.service.wiring import kafka_options, placed
+from streamrnn.service.wiring import placed
 from streamrnn.types import Partition, Record
+from streamrnn.worker.cluster import kafka_options
 
 KAFKA = {"kafka": {"topic": "in", "group": "g", "bootstrap_servers": "here:1"}}
 INTO_KAFKA = {"kafka": {"topic": "out", "dead_letters": "dead"}}

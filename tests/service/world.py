@@ -15,15 +15,15 @@ from streamrnn.service.loop import Limits, Loop
 from streamrnn.service.meter import Meter
 from streamrnn.service.partitions import Partitions
 from streamrnn.service.progress import Progress
-from streamrnn.service.signals import Stopping
 from streamrnn.service.vault import Vault
 from streamrnn.service.view import View
-from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.memory import MemorySink
 from streamrnn.snapshots.store import Store
 from streamrnn.sources.memory import MemoryLog, MemorySource
 from streamrnn.telemetry import Telemetry
 from streamrnn.types import Output, Partition
+from streamrnn.worker.signals import Stopping
+from streamrnn.worker.watchdog import Pulse
 
 from .standin import PLAIN, StandIn, StandIns
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from streamrnn.errors import StuckError
-from streamrnn.service.watchdog import Pulse, Watchdog
+from streamrnn.worker.watchdog import Pulse, Watchdog
 
 LOOK = 0.02
 
@@ -78,7 +78,7 @@ def test_a_process_that_was_stopped_is_not_ended_for_it() -> None:
 def test_the_process_ends_with_the_code_of_stuck_and_shows_where_it_hangs() -> None:
     script = """
 import time
-from streamrnn.service.watchdog import Pulse, Watchdog
+from streamrnn.worker.watchdog import Pulse, Watchdog
 def hang():
     time.sleep(60)
 pulse = Pulse()

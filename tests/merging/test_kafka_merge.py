@@ -22,13 +22,12 @@ from streamrnn.broker import Broker, create_topics
 from streamrnn.config import Config
 from streamrnn.errors import ConfigError, RecoveryError, TransportError
 from streamrnn.learner import Learner
-from streamrnn.service import merge
+from streamrnn.merging import merge
 from streamrnn.sinks.kafka import produce
 from streamrnn.types import Partition
 from tests.conftest import TopicFactory
 from tests.kafka.helpers import fill, options_of, read_all
-
-from .kafka_world import KEYS, KafkaWorld, Worker
+from tests.service.kafka_world import KEYS, KafkaWorld, Worker
 
 pytestmark = pytest.mark.kafka
 

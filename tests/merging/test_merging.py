@@ -10,24 +10,23 @@ from typing import Any
 import pytest
 
 from streamrnn.errors import Fenced, RecoveryError, TransportError
-from streamrnn.service import delivery
-from streamrnn.service import merging as module
-from streamrnn.service.courses import Confluence, Courses
-from streamrnn.service.merging import Merge
-from streamrnn.service.signals import Stopping
-from streamrnn.service.watchdog import Pulse
+from streamrnn.merging import loop as module
+from streamrnn.merging.loop import Copier
+from streamrnn.merging.origins import MergedBatch, Origins
 from streamrnn.sinks.memory import MemorySink
 from streamrnn.sources.base import Changes
 from streamrnn.sources.memory import MemoryLog, MemorySource
 from streamrnn.types import Commit, Partition, Record
-
-from .world import Calls, Crash
+from streamrnn.worker import delivery
+from streamrnn.worker.signals import Stopping
+from streamrnn.worker.watchdog import Pulse
+from tests.service.world import Calls, Crash
 
 GROUP = "group.merge"
 EVENTS, LABELS, ALL = "events", "labels", "all"
 
 
-class Tributaries(MemorySource):
+class BothTopics(MemorySource):
     """A member that holds a number of both topics or of none."""
 
     def _named(self, numbers: Iterable[int]) -> tuple[Partition, ...]:
@@ -53,16 +52,16 @@ class Rivers:
             if timestamp % 3 == 2:
                 self.log.mark(at)
 
-    def worker(self, slot: str = "slot", calls: Calls | None = None, **more: Any) -> Merge:
+    def worker(self, slot: str = "slot", calls: Calls | None = None, **more: Any) -> Copier:
         """A copier that leaves once the log is finished and copied."""
         calls = calls or Calls()
-        source = Tributaries(self.log, EVENTS, GROUP, slot, more.pop("assigned", None))
+        source = BothTopics(self.log, EVENTS, GROUP, slot, more.pop("assigned", None))
         sink = MemorySink(self.log, ALL, ALL, f"{GROUP}-{slot}")
         sink._topics["copy"] = self.log.partitions(ALL)
-        return Merge(
+        return Copier(
             calls.around(source, "poll membership changes committed bounds stable_ends seek pause resume"),
             calls.around(sink, "publish recover"),
-            Courses((EVENTS, LABELS), ALL),
+            Origins((EVENTS, LABELS), ALL),
             self.partitions,
             pulse=Pulse(),
             stopping=Stopping(),
@@ -157,22 +156,22 @@ def test_crashes_upon_crashes_change_nothing() -> None:
 def test_an_answer_that_was_lost_is_found_in_the_committed_position(happened: str) -> None:
     for at in range(1, 20):
         rivers = _rivers()
-        merge = rivers.worker()
-        _before_publish(merge, at, partial(merge.sink.fail, happened))  # type: ignore[attr-defined]
-        merge.run()
+        copier = rivers.worker()
+        _before_publish(copier, at, partial(copier.sink.fail, happened))  # type: ignore[attr-defined]
+        copier.run()
         rivers.assert_copied_in_order()
 
 
-def _before_publish(merge: Merge, at: int, act: Callable[[], None]) -> None:
+def _before_publish(copier: Copier, at: int, act: Callable[[], None]) -> None:
     """Something happens just before the publish number `at`, counted from 1."""
-    publish, numbers = merge.sink.publish, itertools.count(1)
+    publish, numbers = copier.sink.publish, itertools.count(1)
 
     def wrapped(*args: Any) -> None:
         if next(numbers) == at:
             act()
         publish(*args)
 
-    merge.sink.publish = wrapped  # type: ignore[method-assign]
+    copier.sink.publish = wrapped  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("move", ["revoke", "lose"])
@@ -181,7 +180,7 @@ def test_numbers_that_move_are_gone_on_with_by_another_worker(move: str) -> None
         rivers = _rivers()
         first = rivers.worker(slot="a")
 
-        def leave(worker: Merge = first) -> None:
+        def leave(worker: Copier = first) -> None:
             getattr(worker.source, move)([1])
 
         _before_publish(first, at, leave)
@@ -196,21 +195,24 @@ def test_a_position_that_somebody_else_moved_is_gone_on_from() -> None:
         rivers.append(EVENTS, range(0, 30, 2))
         rivers.append(LABELS, range(1, 31, 2))
         rivers.log.finish()
-        merge, other = rivers.worker(slot="a"), rivers.worker(slot="b")
+        copier, other = rivers.worker(slot="a"), rivers.worker(slot="b")
 
-        def move(merge: Merge = merge, other: Merge = other) -> None:
+        def move(copier: Copier = copier, other: Copier = other) -> None:
             other._limit = 3
             _before_publish(other, 3, other._stopping.ask)
             other.run()
-            merge.sink.fail("never")  # type: ignore[attr-defined]
+            copier.sink.fail("never")  # type: ignore[attr-defined]
 
-        _before_publish(merge, at, move)
-        merge.run()
+        _before_publish(copier, at, move)
+        copier.run()
         rivers.assert_copied_in_order()
 
 
 def test_a_number_of_which_a_part_was_moved_is_sent_again_whole_or_not_at_all() -> None:
-    batch, parts = Confluence(), [Partition(topic, number) for number in (0, 1) for topic in (EVENTS, LABELS)]
+    batch, parts = (
+        MergedBatch(),
+        [Partition(topic, number) for number in (0, 1) for topic in (EVENTS, LABELS)],
+    )
     for part in parts:
         batch.add(part, None, Commit(1))
         batch.outputs[Partition(ALL, part.number)] = []
@@ -238,14 +240,14 @@ def test_a_label_waits_for_an_event_that_was_there_before_it() -> None:
     """Polls bring the label first, again and again; the event's log says that it is not at its end."""
     rivers = Rivers()
     rivers.append(EVENTS, [1])
-    merge = rivers.worker()
-    ends = merge.source.stable_ends
+    copier = rivers.worker()
+    ends = copier.source.stable_ends
 
     def away_once(*args: Any) -> Any:
-        merge.source.stable_ends = ends  # type: ignore[method-assign]
+        copier.source.stable_ends = ends  # type: ignore[method-assign]
         raise TransportError("the broker does not answer")
 
-    read, late = merge.source._read, itertools.count(1)  # type: ignore[attr-defined]
+    read, late = copier.source._read, itertools.count(1)  # type: ignore[attr-defined]
 
     def labels_first(partition: Partition, limit: int) -> list[Record]:
         if partition.topic == EVENTS and rivers.copied():
@@ -254,37 +256,37 @@ def test_a_label_waits_for_an_event_that_was_there_before_it() -> None:
                 rivers.append(EVENTS, [3])
                 rivers.append(LABELS, [4])
                 rivers.log.finish()
-                merge.source.stable_ends = away_once  # type: ignore[method-assign]
+                copier.source.stable_ends = away_once  # type: ignore[method-assign]
             if turn < 5:
                 return []
         return list(read(partition, limit))
 
-    merge.source._read = labels_first  # type: ignore[attr-defined]
-    merge.run()
+    copier.source._read = labels_first  # type: ignore[attr-defined]
+    copier.run()
     assert rivers.copied() == ["events@1", "events@3", "labels@4"]
 
 
 def test_nothing_is_taken_from_a_number_that_is_here_in_part() -> None:
-    courses = Courses((EVENTS, LABELS), ALL)
+    origins = Origins((EVENTS, LABELS), ALL)
     event, label = Partition(EVENTS, 0), Partition(LABELS, 0)
-    courses.follow(Changes(assigned=(event,)))
-    for course in courses:
-        course.flows = True
-    courses.receive({event: [Record(0, b"k", b"v", 1)]})
-    assert not courses.take(10)
-    assert not courses.idle
-    courses.follow(Changes(assigned=(label,)))
-    assert not courses.take(10)
+    origins.follow(Changes(assigned=(event,)))
+    for origin in origins:
+        origin.flows = True
+    origins.receive({event: [Record(0, b"k", b"v", 1)]})
+    assert not origins.take(10)
+    assert not origins.idle
+    origins.follow(Changes(assigned=(label,)))
+    assert not origins.take(10)
 
 
 def test_a_worker_that_holds_part_of_a_number_joins_the_group_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REJOIN_SECONDS", 0.0)
     rivers = _rivers()
-    merge, label = rivers.worker(assigned=[0]), Partition(LABELS, 1)
-    source: Any = merge.source
+    copier, label = rivers.worker(assigned=[0]), Partition(LABELS, 1)
+    source: Any = copier.source
     source._move(Changes(assigned=(label,)))
     monkeypatch.setattr(source, "rejoin", lambda: source._move(Changes(assigned=(Partition(EVENTS, 1),))))
-    merge.run()
+    copier.run()
     rivers.assert_copied_in_order()
 
 
@@ -293,17 +295,17 @@ def test_no_more_is_read_of_a_partition_than_a_batch_holds_while_another_is_behi
     rivers.append(EVENTS, range(200))
     rivers.append(LABELS, range(1000, 1200))
     rivers.log.finish()
-    merge = rivers.worker(limit=10)
+    copier = rivers.worker(limit=10)
     most = 0
-    publish = merge.sink.publish
+    publish = copier.sink.publish
 
     def wrapped(*args: Any) -> None:
         nonlocal most
-        most = max(most, *(len(course.waiting) for course in merge._courses))
+        most = max(most, *(len(origin.waiting) for origin in copier._origins))
         publish(*args)
 
-    merge.sink.publish = wrapped  # type: ignore[method-assign]
-    merge.run()
+    copier.sink.publish = wrapped  # type: ignore[method-assign]
+    copier.run()
     rivers.assert_copied_in_order()
     assert most < 20
 
@@ -375,7 +377,7 @@ def test_a_topic_that_grows_stops_it() -> None:
 
 def test_a_slot_that_another_process_took_ends_it() -> None:
     rivers = _rivers()
-    merge = rivers.worker()
-    _before_publish(merge, 2, lambda: rivers.log.take_over(f"{GROUP}-slot") and None)
+    copier = rivers.worker()
+    _before_publish(copier, 2, lambda: rivers.log.take_over(f"{GROUP}-slot") and None)
     with pytest.raises(Fenced):
-        merge.run()
+        copier.run()

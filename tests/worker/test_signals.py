@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from streamrnn.service.signals import Stopping, obeyed
+from streamrnn.worker.signals import Stopping, obeyed
 
 SCRIPT = """
 import sys, time
-from streamrnn.service.signals import Stopping, obeyed
+from streamrnn.worker.signals import Stopping, obeyed
 stopping = Stopping()
 with obeyed(stopping):
     print("ready", flush=True)

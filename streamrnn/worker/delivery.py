@@ -6,14 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from streamrnn.errors import DeliveryUncertain, Fenced, TransportError
-from streamrnn.service.signals import Stopping
-from streamrnn.service.watchdog import Pulse
 from streamrnn.sinks.base import Sink
 from streamrnn.sources.base import Source
 from streamrnn.types import Commit, Output, Partition
+from streamrnn.worker.signals import Stopping
+from streamrnn.worker.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +60,6 @@ class Batch:
         return bool(self.ends)
 
 
-class Doubts(Protocol):
-    """Who counts the publishes that failed."""
-
-    def doubted(self, outcomes: Iterable[Verdict]) -> None:
-        """What the committed positions said about each partition of the batch."""
-        ...
-
-
 class Delivery:
     """Delivers batches, one at a time.
 
@@ -82,14 +74,15 @@ class Delivery:
         attend: Callable[[], tuple[set[Partition], object | None]],
         pulse: Pulse,
         stopping: Stopping,
-        meter: Doubts,
+        doubted: Callable[[Iterable[Verdict]], None] = lambda verdicts: None,
     ) -> None:
+        """`doubted`: told, after a publish that failed, what the positions said of each partition."""
         self._source = source
         self._sink = sink
         self._attend = attend
         self._pulse = pulse
         self._stopping = stopping
-        self._meter = meter
+        self._doubted = doubted
         self.trouble = ""
         """Why the batch under way is not through yet; empty while all is well."""
 
@@ -139,7 +132,7 @@ class Delivery:
         now = {at: self._until_it_answers("committed", self._ask(at)) for at in batch.ends}
         held, membership = self._attend()
         verdicts = {at: self._verdict(at, batch, commit, held) for at, commit in now.items()}
-        self._meter.doubted(verdicts.values())
+        self._doubted(verdicts.values())
         return verdicts, membership
 
     def _verdict(self, at: Partition, batch: Batch, now: Commit | None, held: set[Partition]) -> Verdict:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from streamrnn.config.models import Config, MetricObserver
+from streamrnn.config.models import Config
 from streamrnn.errors import ConfigError
 from streamrnn.learner import build
 from streamrnn.learner.learner import Learner
-from streamrnn.learner.observers import Observers
+from streamrnn.learner.observers import observer
 
 
 def faults(config: Config) -> list[str]:
@@ -27,8 +27,7 @@ def _of_networks(config: Config) -> Iterator[str]:
 def _of_observers(config: Config) -> Iterator[str]:
     goal = build.target(config.task)
     for i, part in enumerate(config.observers):
-        kind = "metric" if isinstance(part, MetricObserver) else "drift"
         try:
-            Observers([part], goal)
+            observer(f"observers.{i}", part, goal)
         except ConfigError as error:
-            yield f"observers.{i}.{kind}: {str(error).removeprefix('observers: ')}"
+            yield str(error)

@@ -15,7 +15,7 @@ from streamrnn.arrays import State, expect, from_texts, to_texts
 from streamrnn.config.models import MetricObserver, Observer
 from streamrnn.errors import ConfigError, SnapshotError
 from streamrnn.features import Target
-from streamrnn.learner import plain
+from streamrnn.learner import build, plain
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Observers:
         """
         self._specs = [part.model_dump_json() for part in wanted]
         self._names = [_name(part) for part in wanted]
-        self._parts = [_made(part, target) for part in wanted]
+        self._parts = [observer(f"observers.{i}", part, target) for i, part in enumerate(wanted)]
         self._drifts = [0] * len(wanted)
         self._failed = [False] * len(wanted)
 
@@ -97,28 +97,35 @@ def _name(part: Observer) -> str:
     return part.metric if isinstance(part, MetricObserver) else part.drift
 
 
-def _made(part: Observer, target: Target) -> Any:
-    family = "metrics" if isinstance(part, MetricObserver) else "drift"
-    name = _name(part)
+def observer(where: str, part: Observer, target: Target) -> Any:
+    """The object of river that is asked for; `where` it stands in the configuration. Raises ConfigError."""
+    with build.naming(f"{where}.{'metric' if isinstance(part, MetricObserver) else 'drift'}"):
+        kind = _kind(part, target)
+        try:
+            made, tried = kind(**part.args), kind(**part.args)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{_name(part)}: {error}") from None
+        _try(tried, _name(part), target)
+        return made
+
+
+def _kind(part: Observer, target: Target) -> type:
+    """Its class."""
     try:
         import river.drift
         import river.metrics
     except ImportError:
-        raise ConfigError("observers need river. Install it with: pip install 'streamrnn[river]'") from None
-    kind = getattr(river.metrics if family == "metrics" else river.drift, name, None)
+        raise ConfigError("needs river. Install it with: pip install 'streamrnn[river]'") from None
+    family = river.metrics if isinstance(part, MetricObserver) else river.drift
+    kind, suited = getattr(family, _name(part), None), _suited_kinds(target)
     if not isinstance(kind, type):
-        raise ConfigError(f"observers: river.{family} has no {name}")
-    if family == "metrics" and not issubclass(kind, suited := _suited_kinds(target)):
+        raise ConfigError(f"{family.__name__} has no {_name(part)}")
+    if isinstance(part, MetricObserver) and not issubclass(kind, suited):
         raise ConfigError(
-            f"observers: {name} does not suit this task, whose metrics are those that river calls "
+            f"{_name(part)} does not suit this task, whose metrics are those that river calls "
             + " or ".join(each.__name__ for each in suited)
         )
-    try:
-        made = kind(**part.args)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"observers: {name}: {error}") from None
-    _try(kind(**part.args), name, target)
-    return made
+    return kind
 
 
 def _suited_kinds(target: Target) -> tuple[type, ...]:
@@ -140,11 +147,11 @@ def _try(part: Any, name: str, target: Target) -> None:
         alike = plain.dumps(part) == plain.dumps(twin)
         _value(part, 0)
     except ConfigError as error:
-        raise ConfigError(f"observers: {name}: {error}") from None
+        raise ConfigError(f"{name}: {error}") from None
     except (*_FAILURES, NotImplementedError) as error:
-        raise ConfigError(f"observers: {name} cannot take this task's labels: {error!r}") from None
+        raise ConfigError(f"{name} cannot take this task's labels: {error!r}") from None
     if not alike:
-        raise ConfigError(f"observers: {name} does not go on alike once it was saved; choose another")
+        raise ConfigError(f"{name} does not go on alike once it was saved; choose another")
 
 
 def _feed(part: Any, target: Target, begin: int) -> None:

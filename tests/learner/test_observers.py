@@ -102,8 +102,8 @@ def test_an_observer_may_come_and_go_while_the_others_keep_what_they_saw() -> No
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (MetricObserver(metric="MacroF2"), "river.metrics has no MacroF2"),
-        (DriftObserver(drift="ADWIN", args={"delt": 1}), "ADWIN: .*delt"),
+        (MetricObserver(metric="MacroF2"), r"^observers\.0\.metric: river\.metrics has no MacroF2$"),
+        (DriftObserver(drift="ADWIN", args={"delt": 1}), r"^observers\.0\.drift: ADWIN: .*delt"),
     ],
 )
 def test_what_river_does_not_have_is_refused_by_name(part: Any, message: str) -> None:
@@ -116,7 +116,7 @@ def test_what_river_does_not_have_is_refused_by_name(part: Any, message: str) ->
     [("MAE", KINDS), ("ROCAUC", KINDS), ("CohenKappa", NUMBER), ("RMSLE", NUMBER), ("MAE", BOOLEAN)],
 )
 def test_a_metric_of_another_kind_of_label_is_refused(name: str, target: Target) -> None:
-    with pytest.raises(ConfigError, match=f"{name} (does not suit|cannot take)"):
+    with pytest.raises(ConfigError, match=rf"^observers\.0\.metric: {name} (does not suit|cannot take)"):
         Observers([MetricObserver(metric=name)], target)
 
 

@@ -7,10 +7,18 @@ from contextlib import ExitStack
 from streamrnn.config import Config
 from streamrnn.config import models as m
 from streamrnn.errors import ConfigError, TransportError
-from streamrnn.kafka_client import LARGEST, Options, native, newest_headers, probe, require_topics
+from streamrnn.kafka_client import (
+    LARGEST,
+    START_SECONDS,
+    Options,
+    native,
+    newest_headers,
+    probe,
+    require_topics,
+)
 from streamrnn.merging.loop import Copier
 from streamrnn.merging.origins import Origins
-from streamrnn.sinks.kafka import START_SECONDS, KafkaSink
+from streamrnn.sinks.kafka import KafkaSink
 from streamrnn.sources.kafka import KafkaSource
 from streamrnn.types import Partition
 from streamrnn.worker.cluster import kafka_options, slot_of

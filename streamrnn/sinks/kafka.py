@@ -9,11 +9,16 @@ from kafka.partitioner.default import murmur2
 from kafka.structs import ConsumerGroupMetadata
 
 from streamrnn.errors import DeliveryUncertain
-from streamrnn.kafka_client import LARGEST, Options, Producer, Tick, native_offsets, require_topics
+from streamrnn.kafka_client import (
+    LARGEST,
+    START_SECONDS,
+    Options,
+    Producer,
+    Tick,
+    native_offsets,
+    require_topics,
+)
 from streamrnn.types import Commit, Kind, Output, Partition
-
-START_SECONDS = 30.0
-"""How long a broker may take to answer when the service starts."""
 
 
 class KafkaSink:

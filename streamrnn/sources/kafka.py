@@ -5,12 +5,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from kafka import ConsumerRebalanceListener
 from kafka.structs import TopicPartition
 
-from streamrnn.kafka_client import Member, Options, Tick, native, native_offsets, require_topics
+from streamrnn.kafka_client import (
+    START_SECONDS,
+    Member,
+    Options,
+    Tick,
+    native,
+    native_offsets,
+    require_topics,
+)
 from streamrnn.sources.base import Changes
 from streamrnn.types import Bounds, Commit, Partition, Record
-
-START_SECONDS = 30.0
-"""How long a broker may take to answer when the service starts."""
 
 
 class KafkaSource:

@@ -67,7 +67,7 @@ class RefusedOnce(KafkaNetClient):
         return bool(super().await_ready(node_id, timeout_ms=timeout_ms))
 
 
-class CuredAndRefusedOnce(kafka_client._Client, RefusedOnce):
+class CuredAndRefusedOnce(kafka_client.cures.Client, RefusedOnce):
     pass
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from kafka.partitioner.default import DefaultPartitioner
 
-from streamrnn import kafka_client
 from streamrnn.broker import Broker
 from streamrnn.errors import DeliveryUncertain, Fenced, TransportError
+from streamrnn.kafka_client import producer
 from streamrnn.sinks.kafka import KafkaSink, _Partitioner, produce
 from streamrnn.sources.kafka import KafkaSource
 from streamrnn.types import Commit, Output, Partition
@@ -144,7 +144,7 @@ def test_commit_that_times_out_has_happened_once_the_broker_wakes(
     [partition] = joined(source, 1)
     out = topic(on=fragile_broker)
     sink = sink_of(options, out, slot, tick=lambda: ticks.append(time.monotonic()))
-    monkeypatch.setattr(kafka_client, "TRANSACTION_SECONDS", 2.0)
+    monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 2.0)
     AtTheCommit(sink, fragile_broker.freeze)
     ticks.clear()
     with pytest.raises(DeliveryUncertain):
@@ -208,7 +208,7 @@ def test_transaction_that_a_crash_left_open_is_aborted_by_the_next_of_its_slot(
     crashed = sink_of(options_of(broker), out, slot)
     AtTheCommit(crashed, crashed._producer.abandon)  # type: ignore[union-attr]
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(kafka_client, "TRANSACTION_SECONDS", 1.0)
+    monkey.setattr(producer, "TRANSACTION_SECONDS", 1.0)
     with pytest.raises(DeliveryUncertain):
         crashed.publish({partition: [prediction(b"lost")]}, {partition: Commit(1)}, source.membership())
     monkey.undo()

@@ -7,7 +7,7 @@ import pytest
 from kafka.protocol.consumer.metadata import ConsumerProtocolSubscription
 from kafka.structs import TopicPartition
 
-from streamrnn.kafka_client import Together
+from streamrnn.kafka_client.assignor import Together
 
 NUMBERS = range(5)
 Held = dict[str, set[tuple[str, int]]]

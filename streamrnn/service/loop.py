@@ -72,9 +72,9 @@ class Loop:
             self._deliver(self.partitions.awaken(), membership)
             self.partitions.watch_logs()
             self._deliver(self.partitions.restate(), membership)
-            self.partitions.save_due(self._limits.snapshot_every)
+            self.partitions.saver.save_due(self._limits.snapshot_every)
             self._view.renew(self)
-        self.partitions.save_all()
+        self.partitions.saver.save_all()
 
     def _poll(self, seconds: float) -> tuple[Mapping[Partition, Sequence[Record]], object | None]:
         """What came, and the proof of who held it: taken right after the poll, so that a zombie is fenced."""

@@ -11,7 +11,7 @@ from streamrnn.telemetry import Telemetry
 from streamrnn.types import Output, Partition, Record
 
 if TYPE_CHECKING:
-    from streamrnn.service.partitions import Life
+    from streamrnn.service.life import Life
     from streamrnn.snapshots import Saved
 
 

@@ -4,14 +4,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from streamrnn.errors import TransportError
 from streamrnn.service import restore
+from streamrnn.service.life import Life
 from streamrnn.service.meter import Meter
-from streamrnn.service.model import Configuration, Learner, Models
+from streamrnn.service.model import Models
 from streamrnn.service.progress import Progress
+from streamrnn.service.saver import Saver
 from streamrnn.service.vault import Vault
 from streamrnn.snapshots import cpu_name
 from streamrnn.sources.base import Changes, Source
@@ -25,69 +25,6 @@ LOOK_SECONDS = 5.0
 
 PROCESSED = "processed_at"
 """Header of everything published: milliseconds since 1970, when it was learned."""
-
-Stage = Literal["waiting", "beginning", "restoring", "live"]
-
-
-@dataclass(eq=False)
-class Life:
-    """One partition while this worker holds it.
-
-    waiting      paused, nothing known yet; its committed position has to be asked for
-    beginning    paused, its genesis snapshot is written, the position is about to be committed
-    restoring    flowing, learned again up to the committed position, nothing is published
-    live         flowing, learned, published and committed
-    """
-
-    partition: Partition
-    stage: Stage = "waiting"
-    reason: str = "waiting for its committed position"
-    ask_after: float = 0.0
-    """When to ask for the committed position (again), by the monotonic clock."""
-    lineage: str = ""
-    topic_id: str = ""
-    """Of the topic that the position is one in; empty as long as it is not known."""
-    learner: Learner | None = None
-    committed: Commit | None = None
-    """The position that is confirmed; nothing newer may be snapshotted."""
-    position: int = -1
-    """Next offset to learn."""
-    goal: restore.Goal | None = None
-    saved: int = -1
-    """Offset of the newest snapshot."""
-    saved_at: float = 0.0
-    """When it was taken, seconds since 1970."""
-    save_after: float = 0.0
-    """When the next snapshot is due, by the monotonic clock."""
-    look_after: float = 0.0
-    """When to look at the log's bounds again, by the monotonic clock."""
-    away: str = ""
-    """Why the last look failed."""
-    inexact: bool = False
-    """True if a replay that did not give what was committed was accepted, until a commit says so."""
-    read: int = -1
-    """Next offset to read, when the log was last looked at: beyond `position` by control records only."""
-    bounds: Bounds | None = None
-    """What the log held when it was last asked."""
-    lag: int | None = None
-    """Offsets that were still to be read then, up to the last stable one."""
-    since: float = field(default_factory=time.monotonic)
-    """When it was assigned, by the monotonic clock."""
-
-    @property
-    def settled(self) -> bool:
-        """True if the learner is exactly where the committed position is."""
-        return self.stage == "live" and self.committed is not None and self.committed.offset == self.position
-
-    @property
-    def flows(self) -> bool:
-        """True if its records may be read."""
-        return self.stage in ("restoring", "live")
-
-    def answering(self) -> Learner:
-        if self.learner is None:
-            raise AssertionError(f"{self.partition} is {self.stage} and has no learner")
-        return self.learner
 
 
 class Partitions:
@@ -117,6 +54,7 @@ class Partitions:
         self._new_lineage = new_lineage or _new_lineage
         self._reborn: set[Partition] = set()
         self._lives: dict[Partition, Life] = {}
+        self.saver = Saver(vault, models.configuration, meter, self._lives)
 
     def __iter__(self) -> Iterator[Life]:
         return iter(tuple(self._lives.values()))
@@ -140,7 +78,7 @@ class Partitions:
         for partition in changes.revoked:
             if life := self._lives.pop(partition, None):
                 log.info("%s leaves", partition)
-                self._offer(life)
+                self.saver.offer(life)
         for partition in changes.assigned:
             log.info("%s is assigned", partition)
             self._lives[partition] = Life(partition)
@@ -196,8 +134,8 @@ class Partitions:
         life.learner = self._models.make(life.lineage, self._models.configuration)
         life.learner.take_weights()
         life.position = bounds.begin
-        self._save_now(life)
-        genesis.add(life.partition, commit, self._commit_of(life))
+        self.saver.save_now(life)
+        genesis.add(life.partition, commit, life.commit())
 
     def _begun(self, life: Life) -> None:
         """Its genesis is committed: records may flow."""
@@ -273,7 +211,7 @@ class Partitions:
         for life in self:
             if life.settled and (life.read > life.position or life.inexact):
                 life.position = max(life.position, life.read)
-                batch.add(life.partition, life.committed, self._commit_of(life))
+                batch.add(life.partition, life.committed, life.commit())
         return batch
 
     def _enliven(self, life: Life) -> None:
@@ -323,7 +261,7 @@ class Partitions:
         if goal.difference.taken_over:
             self._take_over(life, goal)
         if goal.difference.taken_over or not exact:
-            self._save_now(life)
+            self.saver.save_now(life)
         self._vault.start(life.partition, life.lineage)
         self._enliven(life)
 
@@ -339,7 +277,7 @@ class Partitions:
         self._meter.learned(life.partition, block, time.perf_counter() - start)
         _stamp(outputs)
         life.position = block[-1].offset + 1
-        batch.add(life.partition, life.committed, self._commit_of(life), outputs)
+        batch.add(life.partition, life.committed, life.commit(), outputs)
 
     def confirm(self, batch: Batch, done: Iterable[Partition]) -> None:
         """`done` of the batch is durable; learners of the others may be ahead of it, so they are restored."""
@@ -350,49 +288,6 @@ class Partitions:
                 life.committed, life.inexact = batch.ends[partition], False
                 if life.stage == "beginning":
                     self._begun(life)
-
-    # --- snapshots --------------------------------------------------------------------------------------
-
-    def save_due(self, every: float) -> None:
-        """Hand the next snapshot that is due to the writing thread; one at a time."""
-        self._note_written()
-        for life in self:
-            if time.monotonic() >= life.save_after and self._offer(life):
-                life.save_after = time.monotonic() + every
-                return
-
-    def save_all(self) -> None:
-        """The last snapshot of each before the worker leaves. Durable when it returns."""
-        self._vault.flush()
-        self._note_written()
-        for life in self:
-            if life.settled and life.saved < life.position:
-                self._save_now(life)
-
-    def _offer(self, life: Life) -> bool:
-        """Snapshot, off the hot path, a learner that is where it is committed and ahead of its snapshot."""
-        if not life.settled or life.saved >= life.position:
-            return False
-        return self._vault.offer(*self._snapshot(life))
-
-    def _save_now(self, life: Life) -> None:
-        self._vault.save(*self._snapshot(life))
-        self._note_written()
-
-    def _snapshot(self, life: Life) -> tuple[Partition, Commit, Learner, Configuration]:
-        return life.partition, self._commit_of(life), life.answering(), self._models.configuration
-
-    def _note_written(self) -> None:
-        for written in self._vault.written():
-            manifest = written.manifest
-            life = self._lives.get(Partition(manifest.topic, manifest.partition))
-            if life and life.lineage == manifest.lineage:
-                life.saved, life.saved_at = max(life.saved, manifest.offset), manifest.created
-                self._meter.saved(life.partition, written)
-
-    def _commit_of(self, life: Life) -> Commit:
-        learner = life.answering()
-        return Progress(life.lineage, learner.events, learner.digest, life.topic_id).at(life.position)
 
 
 def _stamp(outputs: Sequence[Output]) -> None:

@@ -8,9 +8,9 @@ from streamrnn.service.model import Figures, Models
 from streamrnn.worker.watchdog import Pulse
 
 if TYPE_CHECKING:
+    from streamrnn.service.life import Life
     from streamrnn.service.loop import Loop
     from streamrnn.service.meter import Meter
-    from streamrnn.service.partitions import Life
 
 STILL_SECONDS = 60.0
 """Silence within a client call after which the loop is not called alive any more."""

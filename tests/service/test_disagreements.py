@@ -38,7 +38,7 @@ def _crashed_unsaved(folder: Path) -> World:
     def crash(*_: object) -> None:
         raise Crash("before the last snapshot")
 
-    loop.partitions.save_all = crash  # type: ignore[method-assign]
+    loop.partitions.saver.save_all = crash  # type: ignore[method-assign]
     with pytest.raises(Crash):
         loop.run()
     loop.partitions._vault.close()

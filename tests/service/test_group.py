@@ -71,7 +71,7 @@ def test_while_one_partition_is_restored_the_others_flow(tmp_path: Path) -> None
     """A partition with a long replay arrives in the midst; slices of both come in turn."""
     world = _world(tmp_path, 2)
     other = world.worker(slot="b", assigned=[1], max_records=12, every=1000.0)
-    other.partitions.save_all = lambda: None  # type: ignore[method-assign]
+    other.partitions.saver.save_all = lambda: None  # type: ignore[method-assign]
     other.run()
     world.log.finish()
     loop = world.worker(slot="a", assigned=[0], batch=2)

@@ -7,9 +7,9 @@ about one hour.
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streamrnn.compiled import loop
 from streamrnn.features.clock import to_local
 from streamrnn.features.specs import Calendar
 
@@ -55,7 +55,7 @@ def inputs(part: str) -> list[str]:
     return [f"{part}.sin", f"{part}.cos", *values]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _encode(
     local: NDArray[np.float64],
     parts: NDArray[np.int64],
@@ -65,16 +65,14 @@ def _encode(
     x: NDArray[np.float64],
     column: int,
 ) -> None:
-    value = np.zeros(6, np.int64)  # in the order of PERIODS
     for i in range(local.shape[0]):
         if np.isnan(local[i]):
             continue
         second = np.int64(math.floor(local[i]))
         day = second // 86400
-        value[0] = second // 60 % 60
-        value[1] = second // 3600 % 24
-        value[2] = (day + 3) % 7  # 1970-01-01 was a Thursday
-        value[3], value[4], value[5] = _date(day)
+        weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
+        of_month, month, of_year = _date(day)
+        value = (second // 60 % 60, second // 3600 % 24, weekday, of_month, month, of_year)  # as PERIODS
         place = column
         for j in range(parts.shape[0]):
             wave = table[parts[j], value[parts[j]]]
@@ -85,7 +83,7 @@ def _encode(
                 place += periods[parts[j]]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _date(day: int) -> tuple[int, int, int]:
     """Day of the month, month and day of the year, from 0 each, of a day counted from 1970-01-01.
 

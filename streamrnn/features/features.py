@@ -46,6 +46,7 @@ class Features:
         self._memory = layout.memory(1)
         self._waiting = layout.waiting(1)
         self._stream = np.zeros((layout.statistics, 3))
+        self._scratch = layout.scratch()
         self._slots = self._rows = 0
         self._numbers = [(layout.series[name], i) for i, name in enumerate(layout.fields.numbers)]
         self._elapsed = np.array([layout.fields.times.index(name) for name in layout.elapsed], np.intp)
@@ -81,18 +82,20 @@ class Features:
             category.encode(self._of_steps(block.categories[field], steps), column, hot[row])
         for column, field, calendar in layout.calendars:
             calendar.encode(block.times[field], x, column)
-        x[~steps.moves] = 0.0
-        inputs = Inputs(x, np.full((n, w), np.nan), np.ones((n, w)), np.zeros((n, w)), np.ones((n, w)))
+        if self._by_id:
+            x[~steps.moves] = 0.0
+        inputs = Inputs(x, *np.empty((4, n, w)))
         featurise(
-            Steps(**{name: np.ascontiguousarray(array) for name, array in steps._asdict().items()}),
-            np.ascontiguousarray(label),
+            steps,
+            label,
             self._values(block, label),
-            np.ascontiguousarray(block.times[self._elapsed]),
+            block.times[self._elapsed],
             hot,
             self._plan,
             self._stream,
             self._memory,
             self._waiting,
+            self._scratch,
             *inputs,
         )
         return inputs

@@ -8,10 +8,10 @@ oldest; the slot s is row s + 1.
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import State, expect, from_texts, grown, to_texts
+from streamrnn.compiled import loop
 from streamrnn.errors import SnapshotError
 
 _BYTES = 220  # 150 to 190 measured for names of 14 characters; the rest is for longer ones
@@ -86,9 +86,11 @@ class Keys:
         return self._names.copy()
 
     def state(self) -> State:
+        oldest_first = np.empty(len(self), np.int32)
+        _in_order(self._links, oldest_first)
         return {
             "names": from_texts(self._names),
-            "oldest_first": _in_order(self._links, len(self)),
+            "oldest_first": oldest_first,
             "evicted": np.array(self.evicted, np.int64),
         }
 
@@ -115,7 +117,7 @@ class Keys:
         self.evicted = int(state["evicted"])
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _use(links: Links, slots: Slots) -> None:
     """Each of the slots in turn becomes the newest."""
     for slot in slots:
@@ -127,12 +129,10 @@ def _use(links: Links, slots: Slots) -> None:
         links[row, OLDER], links[row, NEWER] = newest, 0
 
 
-@njit(cache=True, error_model="numpy")
-def _in_order(links: Links, count: int) -> Slots:
-    """All slots, the least recently used first."""
-    slots = np.empty(count, np.int32)
+@loop
+def _in_order(links: Links, slots: Slots) -> None:
+    """Fill in all slots, the least recently used first."""
     row = links[0, NEWER]
-    for i in range(count):
+    for i in range(slots.size):
         slots[i] = row - 1
         row = links[row, NEWER]
-    return slots

@@ -17,6 +17,7 @@ from streamrnn.features.sequence import (
     SEASON,
     Memory,
     Plan,
+    Scratch,
     Waiting,
 )
 from streamrnn.features.specs import (
@@ -194,6 +195,10 @@ class Layout:
             answers=np.zeros((rows, self._scaled_fields, 3)),
             owner=np.zeros((rows, 2 if self._target.by_id else 0), np.int64),
         )
+
+    def scratch(self) -> Scratch:
+        series, answers = self.n_series, np.empty((len(self._target.labels), 3))
+        return Scratch(np.empty(series), np.empty(series), np.empty(self.statistics), answers)
 
 
 def lag_of_last(target: Target) -> int:

@@ -1,7 +1,7 @@
 """Records to columns: one JSON object per record, checked field by field."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import attrgetter
@@ -91,7 +91,7 @@ class Schema:
         self._fields = collect(fields, target, key, time)
         attribute = {f.name: f"f{i}" for i, f in enumerate(self._fields)}
         self._key = None if key is None else attrgetter(attribute[key])
-        self._lax = tuple((attribute[f.name], f) for f in self._fields if f.laxly_decoded)
+        self._lax = tuple((attrgetter(attribute[f.name]), f) for f in self._fields if f.laxly_decoded)
         self._time = time
         self._time_names = tuple(dict.fromkeys((*((time,) if time is not None else ()), *fields.times)))
         self._times = tuple(attrgetter(attribute[name]) for name in self._time_names)
@@ -109,38 +109,50 @@ class Schema:
 
     def decode(self, records: Sequence[Record]) -> Block:
         """The good records as columns, the bad ones with their reasons; both in the order of `records`."""
-        rows: list[int] = []
-        events: list[Any] = []
         rejects: list[Reject] = []
-        decode, lax, ids = self._decoder.decode, self._lax, self._ids
-        for row, record in enumerate(records):
-            value = record.value
-            try:
-                if value is None or len(value) > 2 * DEEPEST or not value.isascii():
-                    value = self._screen(value)
-                event = decode(value)
-                for attribute, field in lax:
-                    answer = getattr(event, attribute)
-                    if answer not in _SUIT_ALWAYS:
-                        field.check(answer)
-                if ids is not None:
-                    ids.separate(event)
-                if len(value) > LONGEST_KEY or (record.key is not None and len(record.key) > LONGEST_KEY):
-                    self._check_key(event, record.key)
-            except Unfit as unfit:
-                rejects.append(Reject(row, unfit.reason, unfit.detail))
-                continue
-            except msgspec.DecodeError as error:
-                rejects.append(Reject(row, *self._diagnose(record.value or b"", error)))
-                continue
-            rows.append(row)
-            events.append(event)
+        try:
+            rows, events = list(range(len(records))), self._events(records)
+        except (Unfit, msgspec.DecodeError):
+            rows, events = self._one_by_one(records, rejects)
         times, faults = self._read_times(events)
         if faults:
             rejects = sorted([*rejects, *(Reject(rows[i], "bad_time", text) for i, text in faults.items())])
             good = [i not in faults for i in range(len(rows))]
             rows, events, *times = (list(compress(column, good)) for column in (rows, events, *times))
         return self._columns(rows, events, times, rejects)
+
+    def _events(self, records: Sequence[Record]) -> list[Any]:
+        """All of them; raises Unfit or DecodeError if one is bad, whichever."""
+        values: list[bytes] = []
+        for record in records:
+            value = record.value
+            if value is None or len(value) > 2 * DEEPEST or not value.isascii():
+                value = self._screen(value)
+            values.append(value)
+        events = list(map(self._decoder.decode, values))
+        for answers, field in self._lax:
+            for answer in map(answers, events):
+                if answer not in _SUIT_ALWAYS:
+                    field.check(answer)
+        if self._ids is not None:
+            for event in events:
+                self._ids.separate(event)
+        self._check_keys(events, records, max(map(len, values), default=0))
+        return events
+
+    def _one_by_one(self, records: Sequence[Record], rejects: list[Reject]) -> tuple[list[int], list[Any]]:
+        """The good ones' places and events; what is wrong with the bad ones joins `rejects`."""
+        rows: list[int] = []
+        events: list[Any] = []
+        for row, record in enumerate(records):
+            try:
+                events += self._events([record])
+                rows.append(row)
+            except Unfit as unfit:
+                rejects.append(Reject(row, unfit.reason, unfit.detail))
+            except msgspec.DecodeError as error:
+                rejects.append(Reject(row, *self._diagnose(record.value or b"", error)))
+        return rows, events
 
     def _screen(self, value: bytes | None) -> bytes:
         """`value` again, if it is one that the decoder may be handed."""
@@ -157,10 +169,16 @@ class Schema:
             raise Unfit("not_json", f"nested deeper than {DEEPEST} levels")
         return value
 
-    def _check_key(self, event: Any, given: bytes | None) -> None:
-        key = given or b"" if self._key is None else canonical(self._key(event)).encode()
-        if len(key) > LONGEST_KEY:
-            raise Unfit("too_large", f"a key of {len(key)} bytes; at most {LONGEST_KEY} are published")
+    def _check_keys(self, events: list[Any], records: Sequence[Record], longest: int) -> None:
+        """Raise Unfit for a key that is too long, which one in a value of `longest` bytes at most may be."""
+        keys: Iterable[bytes | None] = ()
+        if self._key is None:
+            keys = [record.key for record in records]
+        elif longest > LONGEST_KEY:
+            keys = (canonical(key).encode() for key in map(self._key, events))
+        for key in keys:
+            if key is not None and len(key) > LONGEST_KEY:
+                raise Unfit("too_large", f"a key of {len(key)} bytes; at most {LONGEST_KEY} are published")
 
     def _read_times(self, events: list[Any]) -> tuple[list[list[float]], dict[int, str]]:
         """UTC seconds (time fields, n), and what is wrong with an event's first bad time by its index."""

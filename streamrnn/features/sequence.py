@@ -22,10 +22,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 
 PSEUDO_COUNT = 20.0
 """c: how many values of a key weigh as much as the stream's statistics, a deviation away; see `lean`."""
@@ -102,10 +102,23 @@ class Waiting(NamedTuple):
     """(rows, 2) slot and step, for labels that come by id."""
 
 
+class Scratch(NamedTuple):
+    """Of one event."""
+
+    middle: Floats
+    """(S,)"""
+    spread: Floats
+    """(S,) the inverse of the deviation"""
+    changes: Floats
+    """(S + w + D,)"""
+    answers: Floats
+    """(w, 3) as those that wait."""
+
+
 # --- fading scalers ---------------------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def learn(statistics: Floats, value: float, fading: float) -> None:
     """Take `value` into (weight, mean, variance) with exponentially fading, normalised weights.
 
@@ -121,14 +134,14 @@ def learn(statistics: Floats, value: float, fading: float) -> None:
     statistics[2] = (1.0 - share) * (statistics[2] + share * delta * delta)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def size(own: Floats, stream: Floats) -> float:
     """r: mean square of a key's values over that of the stream's, at most 1; 1 where all have been 0."""
     square, whole = own[1] * own[1] + own[2], stream[1] * stream[1] + stream[2]
     return square / whole if 0.0 < square < whole else 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
     """Mean and variance of a key: its own, leaning on the stream's until it has seen enough.
 
@@ -154,7 +167,7 @@ def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
     return mean, variance
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def bounded(value: float, bound: float) -> float:
     return min(max(value, -bound), bound)
 
@@ -162,7 +175,7 @@ def bounded(value: float, bound: float) -> float:
 # --- what is remembered of a key ----------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def forget(plan: Plan, memory: Memory, slot: int) -> None:
     memory.steps[slot] += plan.reach
     memory.own[slot] = 0.0
@@ -172,7 +185,7 @@ def forget(plan: Plan, memory: Memory, slot: int) -> None:
     memory.history_known[slot] = False
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     """log(1 + seconds since the key's previous event), NaN if either time is unknown; the time is noted."""
     if math.isnan(instant):
@@ -185,7 +198,7 @@ def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     return passed
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, value: float) -> None:
     """Put a step's value, NaN if missing, into the history of a series and among what is known."""
     known = not math.isnan(value)
@@ -198,7 +211,7 @@ def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, valu
         memory.history_known[slot, place] = known
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: int) -> float:
     """The value that a series had `back` events of the key ago, or LAST_KNOWN; NaN if there is none.
 
@@ -210,7 +223,7 @@ def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: 
     return memory.history[slot, place] if memory.history_known[slot, place] else math.nan
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def arrive(
     plan: Plan, memory: Memory, stream: Floats, slot: int, series: int, owner: NDArray[np.int64], value: float
 ) -> None:
@@ -230,7 +243,7 @@ def arrive(
 # --- targets ------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float) -> float:
     """What the change to be predicted is counted from: 0, the last known label, or that of a season before.
 
@@ -243,7 +256,7 @@ def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: fl
     return mean if math.isnan(value) else value
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def foresee(
     plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float, stream: Floats, answer: Floats
 ) -> None:
@@ -259,7 +272,7 @@ def foresee(
     answer[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def judge(label: float, answer: Floats, own: Floats, stream: Floats, fading: float) -> tuple[float, float]:
     """Target and unit of the judged step: its label in scales from its location. The change is learned."""
     target = bounded((label - answer[1]) / answer[2], TARGET_BOUND)
@@ -272,7 +285,7 @@ def judge(label: float, answer: Floats, own: Floats, stream: Floats, fading: flo
 # --- the pass -----------------------------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def featurise(
     steps: Steps,
     label: Floats,
@@ -283,6 +296,7 @@ def featurise(
     stream: Floats,
     memory: Memory,
     waiting: Waiting,
+    scratch: Scratch,
     x: Floats,
     target: Floats,
     unit: Floats,
@@ -293,20 +307,19 @@ def featurise(
 
     label (w, n); values (S, n) raw, NaN missing, elapsed ones are written here; instants (elapsed times, n)
     [s]; hot (categories, n) the input that is 1, −1 for none; stream (S + w + D, 3) as `Memory.own`.
-    Writes x (n, d), all else (n, w): of an event that makes no step only target and unit.
+    Writes x (n, d), which begins as zeros, and all else (n, w); of an event that makes no step location and
+    scale say nothing.
     """
     series = values.shape[0]
     first_known = 0 if plan.label_known_first else plan.fields
     first_learned = plan.fields if plan.by_id else 0
-    middle = np.empty(series)
-    spread = np.empty(series)
-    changes = np.empty(stream.shape[0])
-    answers = np.empty((plan.fields, 3))
+    middle, spread, changes, answers = scratch
     for i in range(steps.slots.shape[0]):
         slot = steps.slots[i]
         own = memory.own[slot]
         if steps.fresh[i]:
             forget(plan, memory, slot)
+        target[i], unit[i], location[i], scale[i] = math.nan, 1.0, 0.0, 1.0
 
         row = steps.judge[i]
         if row >= 0:

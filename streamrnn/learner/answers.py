@@ -17,7 +17,9 @@ Floats = NDArray[np.float64]
 
 def numbers(outs: Sequence[Floats], inputs: Inputs) -> Floats:
     """(n, N, w): location + scale · output of each network and field."""
-    found: Floats = inputs.location[:, None] + inputs.scale[:, None] * np.stack(outs, axis=1)
+    found = np.empty((len(inputs.location), len(outs), inputs.location.shape[1]))
+    for network, out in enumerate(outs):
+        found[:, network] = inputs.location + inputs.scale * out
     return found
 
 

@@ -115,7 +115,7 @@ class Events(Passes):
                 for field, part in enumerate(self.intervals)
             ],
             quantiles=self._quantiles(steps, label, outs, inputs, scored) if self.quantiles else None,
-            surprise=self.surprise.score(steps, np.stack([each.losses[:, 0] for each in scored], axis=1)),
+            surprise=self.surprise.score(steps, np.array([each.losses[:, 0] for each in scored]).T),
         )
 
     def _show(self, label: Floats, seen: Ints, scored: Scored) -> None:

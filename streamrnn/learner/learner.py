@@ -6,6 +6,7 @@ never of a clock. An event walks through `learn` from top to bottom.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from streamrnn.learner.outputs import Digest, dead_letter
 from streamrnn.learner.passes import Passes
 from streamrnn.learner.texts import Texts
 from streamrnn.snapshots import digest
-from streamrnn.types import Output, Partition, Record
+from streamrnn.types import Headers, Kind, Output, Partition, Record
 
 
 class Learner:
@@ -70,7 +71,7 @@ class Learner:
         self._bad.count(bad.tolist(), example, accepted=accepted)
 
     def _predictions(self, block: Block, records: Sequence[Record], partition: Partition) -> list[Output]:
-        good = [records[row] for row in block.rows.tolist()]
+        good = [records[row] for row in block.rows.tolist()] if block.rejects else records
         offsets = [record.offset for record in good]
         values = self.passes.publish(block, offsets, partition, self.events + 1)
         self.events += len(values)
@@ -79,7 +80,9 @@ class Learner:
             if self._config.key is not None
             else [record.key for record in good]
         )
-        return [Output("prediction", key, value, []) for key, value in zip(keys, values, strict=True)]
+        headers: Iterable[Headers] = map(list, repeat(()))
+        kinds: Iterable[Kind] = repeat("prediction")
+        return list(map(Output, kinds, keys, values, headers))
 
     def _with_dead_letters(
         self, good: list[Output], block: Block, records: Sequence[Record], partition: Partition
@@ -191,11 +194,7 @@ class Learner:
 
     def state(self) -> State:
         """Every array that the future depends on, by name; copies, safe to write while learning goes on."""
-        own: State = {
-            "counts": np.array([self.events, self.passes.labelled], np.int64),
-            "digest": np.frombuffer(self._digest.value, np.uint8).copy(),
-        }
-        state = nested("learner", own)
+        state = nested("learner", {"counts": np.array([self.events, self.passes.labelled], np.int64)})
         for name, part in self._parts().items():
             state |= nested(name, part.state())
         return state
@@ -209,7 +208,7 @@ class Learner:
         own = within("learner", state)
         name = "learner"
         try:
-            expect(own, {"counts": (np.int64, (2,)), "digest": (np.uint8, (16,))})
+            expect(own, {"counts": (np.int64, (2,))})
             for name, part in parts.items():
                 part.load(within(name, state))
         except SnapshotError as unfit:
@@ -218,7 +217,6 @@ class Learner:
             if name in state and len(state[name]) != len(self.keys):
                 raise SnapshotError(f"array {name} has {len(state[name])} rows for {len(self.keys)} keys")
         self.events, self.passes.labelled = own["counts"].tolist()
-        self._digest.value = own["digest"].tobytes()
 
     def _parts(self) -> dict[str, Stateful]:
-        return {"bad_records": self._bad, **self.passes.parts()}
+        return {"bad_records": self._bad, "digest": self._digest, **self.passes.parts()}

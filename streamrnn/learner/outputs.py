@@ -1,6 +1,6 @@
 """What a learner publishes: prediction records, dead letters, and the digest that chains them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, repeat
@@ -8,14 +8,20 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from streamrnn.arrays import State, expect
+from streamrnn.errors import SnapshotError
 from streamrnn.features import Block
 from streamrnn.learner.forms import NOTHING, Answers, Form, TextAnswers, named
 from streamrnn.learner.prepass import Flags
-from streamrnn.types import Headers, Output, Partition, Record
+from streamrnn.types import Headers, Kind, Output, Partition, Record
 
 LONGEST_DEAD_LETTER = 65_536
 """Bytes of a bad value that are kept; a longer one is cut and described by its length and SHA-256."""
+
+LINK = 64
+"""Outputs in a link of the digest's chain."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -127,20 +133,21 @@ class Encoder:
     ) -> list[bytes]:
         """The records' values (n,); `first` is the count of records with the block's first one."""
         form = self._form
+        foreseen = _only(answers.moves)
         predictions = map(
             Prediction,
             repeat(self._lineage),
             count(first),
             map(Position, repeat(partition.topic), repeat(partition.number), offsets),
-            _where(answers.moves, form.predictions(answers)),
+            foreseen(form.predictions(answers)),
             block.keys if self._keyed else NOTHING,
             map(event_time, block.time.tolist()) if self._timed else NOTHING,
             block.ids if self._by_id else NOTHING,
-            _where(answers.moves, self._intervals(answers)),
-            _where(answers.moves, self._quantiles(answers)),
-            _where(answers.moves, form.probabilities(answers)),
-            _where(answers.moves, form.members(answers)) if self._with_members else NOTHING,
-            NOTHING if answers.surprise is None else map(_number, answers.surprise.tolist()),
+            foreseen(self._intervals(answers)),
+            foreseen(self._quantiles(answers)),
+            foreseen(form.probabilities(answers)),
+            foreseen(form.members(answers)) if self._with_members else NOTHING,
+            NOTHING if answers.surprise is None else _numbers(answers.surprise),
             self._judgements(block, answers),
         )
         return encode_lines(list(predictions))
@@ -161,12 +168,13 @@ class Encoder:
 
     def _judgements(self, block: Block, answers: Answers) -> Iterable[Judgement | None]:
         form = self._form
-        judged = np.logical_or.reduce([scored.judged for scored in answers.scored])
+        first, *others = [scored.judged for scored in answers.scored]
+        judged = np.logical_or.reduce([first, *others]) if others else first
         if not judged.any():
             return NOTHING
         ids = block.label_of if self._by_id else NOTHING
         judgements = map(Judgement, form.labels(answers), form.judged(answers), form.losses(answers), ids)
-        return _where(judged, judgements)
+        return _only(judged)(judgements)
 
 
 LIKELIEST = 5
@@ -190,18 +198,18 @@ class TextEncoder:
         """The records' values (n,); `first` is the count of records with the block's first one."""
         likeliest = np.argsort(-answers.published, axis=1, kind="stable")[:, :LIKELIEST]
         chances = np.take_along_axis(answers.published, likeliest, axis=1)
-        known = ~np.isnan(chances[:, 0])
+        known = _only(~np.isnan(chances[:, 0]))
         tops = [self._named(*pair) for pair in zip(likeliest.tolist(), chances.tolist(), strict=True)]
         predictions = map(
             TextPrediction,
             repeat(self._lineage),
             count(first),
             map(Position, repeat(partition.topic), repeat(partition.number), offsets),
-            _where(known, [next(iter(top)) for top in tops]),
+            known([next(iter(top)) for top in tops]),
             block.keys if self._keyed else NOTHING,
             map(event_time, block.time.tolist()) if self._timed else NOTHING,
-            _where(known, tops),
-            map(_number, answers.surprise.tolist()),
+            known(tops),
+            _numbers(answers.surprise),
             self._judgements(answers),
         )
         return encode_lines(list(predictions))
@@ -212,18 +220,23 @@ class TextEncoder:
     def _judgements(self, answers: TextAnswers) -> Iterable[TextJudgement | None]:
         judged = answers.judged > 0
         bits = answers.losses / (np.maximum(answers.judged, 1) * np.log(2.0))[:, np.newaxis]
-        return _where(judged, map(TextJudgement, answers.judged.tolist(), map(self._bits, *bits.T.tolist())))
+        named_bits = map(self._bits, *bits.T.tolist())
+        return _only(judged)(map(TextJudgement, answers.judged.tolist(), named_bits))
 
 
-def _where(wanted: Flags, column: Iterable[Any]) -> Iterable[Any]:
-    """The column, with None where it is not wanted."""
-    if column is NOTHING or wanted.all():
-        return column
-    return [value if keep else None for keep, value in zip(wanted.tolist(), column, strict=True)]
+def _only(wanted: Flags) -> Callable[[Iterable[Any]], Iterable[Any]]:
+    """What puts None into a column where it is not wanted."""
+    if wanted.all():
+        return lambda column: column
+    flags = wanted.tolist()
+    return lambda column: [
+        value if keep else None for keep, value in zip(flags, column, strict=column is not NOTHING)
+    ]
 
 
-def _number(value: float) -> float | None:
-    return None if value != value else value
+def _numbers(column: NDArray[np.float64]) -> Iterable[float | None]:
+    """None where there is none."""
+    return _only(~np.isnan(column))(column.tolist())
 
 
 _encoder = msgspec.json.Encoder()
@@ -231,7 +244,7 @@ _encoder = msgspec.json.Encoder()
 
 def encode_lines(records: Sequence[msgspec.Struct]) -> list[bytes]:
     lines: bytes = _encoder.encode_lines(records)
-    return lines.splitlines()
+    return lines.split(b"\n")[:-1]
 
 
 def event_time(seconds: float) -> datetime:
@@ -239,21 +252,52 @@ def event_time(seconds: float) -> datetime:
 
 
 class Digest:
-    """Half a SHA-256 chained over everything published, a link per record: two logs are compared by it."""
+    """Half a SHA-256 over everything published, in order: two logs are compared by it.
 
-    def __init__(self, value: bytes = bytes(16)) -> None:
-        self.value = value
+    A chain whose links hash LINK outputs each, wherever calls cut the stream; the last link is open.
+    """
+
+    def __init__(self) -> None:
+        self._value = bytes(16)
+        """Of the closed links."""
+        self._open: list[Output] = []
 
     def add(self, outputs: Sequence[Output]) -> None:
-        value = self.value
-        for output in outputs:
-            kind = b"p" if output.kind == "prediction" else b"d"
-            key, body = output.key or b"", output.value or b""
-            value = sha256(value + kind + b"%d:" % len(key) + key + body).digest()[:16]
-        self.value = value
+        waiting = [*self._open, *outputs]
+        closed = len(waiting) - len(waiting) % LINK
+        for begin in range(0, closed, LINK):
+            self._value = _link(self._value, waiting[begin : begin + LINK])
+        self._open = waiting[closed:]
 
     def __str__(self) -> str:
-        return self.value.hex()
+        return (_link(self._value, self._open) if self._open else self._value).hex()
+
+    def state(self) -> State:
+        contents = [(output.kind, output.key, output.value) for output in self._open]
+        return {
+            "closed": np.frombuffer(self._value, np.uint8).copy(),
+            "open": np.frombuffer(msgspec.msgpack.encode(contents), np.uint8).copy(),
+        }
+
+    def load(self, state: State) -> None:
+        """Raises SnapshotError naming the array that does not fit."""
+        expect(state, {"closed": (np.uint8, (16,)), "open": (np.uint8, (None,))})
+        try:
+            contents = msgspec.msgpack.decode(
+                state["open"].tobytes(), type=list[tuple[Kind, bytes | None, bytes | None]]
+            )
+        except msgspec.DecodeError as error:
+            raise SnapshotError(f"array open does not hold outputs: {error}") from None
+        self._value = state["closed"].tobytes()
+        self._open = [Output(kind, key, value, []) for kind, key, value in contents]
+
+
+def _link(value: bytes, outputs: Sequence[Output]) -> bytes:
+    keys = [output.key or b"" for output in outputs]
+    values = [output.value or b"" for output in outputs]
+    dead = [output.kind == "dead_letter" for output in outputs]
+    lengths = np.array([dead, list(map(len, keys)), list(map(len, values))], np.int64)
+    return sha256(b"".join([value, lengths.tobytes(), *keys, *values])).digest()[:16]
 
 
 def dead_letter(record: Record, partition: Partition, reason: str, detail: str) -> Output:

@@ -3,10 +3,10 @@
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import State, Steps, expect, grown, nested, within
+from streamrnn.compiled import loop
 from streamrnn.features import Block, Keys
 from streamrnn.learner.waiting import OUTCOMES, Pool
 
@@ -111,7 +111,7 @@ class ById:
         self.pool.load(within("pool", state))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _follow(
     steps: NDArray[np.int64],
     slots: Slots,

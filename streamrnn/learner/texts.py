@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.config.models import Config, NextToken
 from streamrnn.features import Block, Tokens, Vocabulary
 from streamrnn.learner import answers as a
@@ -106,7 +106,7 @@ class Texts(Passes):
         self.surprise.warm_up()
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _sum_up(
     owner: NDArray[np.int64], known: Flags, losses: Floats, judged: NDArray[np.int64], sums: Floats
 ) -> None:

@@ -17,9 +17,9 @@ a function stands in, not of one that it imports from.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Memory, Nothing, Table
 
 KEPT = 1 - 1 / 1000
@@ -66,6 +66,7 @@ class Correction(Memory[CorrectionMemory, CorrectionWaiting, Nothing]):
     def __init__(self, *, members: int, rate: float) -> None:
         """`rate`: η."""
         self._rate = rate
+        self._scratch = np.empty((members + 1, members))
         one = (np.float64, ())
         keys = Table(
             CorrectionMemory,
@@ -96,10 +97,11 @@ class Correction(Memory[CorrectionMemory, CorrectionWaiting, Nothing]):
             self.keys.arrays,
             self.waiting.arrays,
             self._rate,
+            self._scratch,
         )
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _correct(
     slots: Array,
     fresh: Array,
@@ -114,10 +116,10 @@ def _correct(
     key: CorrectionMemory,
     waiting: CorrectionWaiting,
     rate: float,
+    scratch: Floats,
 ) -> None:
     members = answers.shape[1] - 1
-    factor = np.empty((members, members))
-    theta = np.empty(members)
+    factor, theta = scratch[:members], scratch[members]
     for i in range(len(slots)):
         k = slots[i]
         corrected = published = 0.0
@@ -146,7 +148,7 @@ def _correct(
             answers[i, 0, 0] = published
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _solve(differences: Floats, remedies: Floats, factor: Floats, theta: Floats) -> None:
     """Equation (2), by Cholesky's factor of S + ρ I, whose diagonal is held as its reciprocal."""
     size = len(remedies)
@@ -170,7 +172,7 @@ def _solve(differences: Floats, remedies: Floats, factor: Floats, theta: Floats)
         theta[i] = left * factor[i, i]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _corrected(answers: Floats, theta: Floats, unit: float) -> float:
     """Equation (3)."""
     mixed = answers[0, 0]
@@ -180,7 +182,7 @@ def _corrected(answers: Floats, theta: Floats, unit: float) -> float:
     return float(corrected)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(
     y: float, k: int, judged: Floats, corrected: float, key: CorrectionMemory, scratch: Floats, rate: float
 ) -> None:
@@ -198,12 +200,12 @@ def _learn(
         _regress(error, judged, per_unit, key.differences[k], key.remedies[k], scratch)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _loss(error: float) -> float:
     return float(min(error * np.sqrt(error), BOUND))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _regress(
     error: float, judged: Floats, per_unit: float, differences: Floats, remedies: Floats, scratch: Floats
 ) -> None:

@@ -22,10 +22,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from streamrnn.arrays import State, Steps, expect, within
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
 RATE = 0.025
@@ -202,7 +202,7 @@ class Intervals:
         self._memory.load(state, slots, rows)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _answer(
     slots: Array,
     fresh: Array,
@@ -242,14 +242,14 @@ def _answer(
             covered[i] = _judge(label[i], published[i], half, k, key, stream, alpha)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _half(k: int, key: IntervalMemory) -> float:
     """e^q σ"""
     typical = key.slow[k] + SHARE * (key.lively[k] - key.slow[k])
     return float(min(np.exp(key.reach[k]) * typical, WIDEST))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _judge(
     y: float, middle: float, half: float, k: int, key: IntervalMemory, stream: IntervalStream, alpha: float
 ) -> float:
@@ -269,7 +269,7 @@ def _judge(
     return covers
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _remember(error: float, reach: float, stream: IntervalStream) -> None:
     """What a fresh key starts from."""
     stream.errors[0] += 1
@@ -278,7 +278,7 @@ def _remember(error: float, reach: float, stream: IntervalStream) -> None:
     stream.reach[0] += gain * (reach - stream.reach[0])
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _count(covers: float, width: float, score: float, stream: IntervalStream) -> None:
     stream.judged[0] += 1
     stream.covered[0] += np.int64(covers)

@@ -21,9 +21,9 @@ a function stands in, not of one that it imports from.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
 RATE = 0.5
@@ -143,7 +143,7 @@ class Mix(Memory[MixMemory, MixWaiting, MixStream]):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _answer(
     slots: Array,
     fresh: Array,
@@ -167,30 +167,52 @@ def _answer(
     for i in range(len(slots)):
         k = slots[i]
         if fresh[i]:
-            key.weights[k, :] = stream.usual
-            key.usual[k, :] = stream.usual
+            _copy(stream.usual, key.weights[k])
+            _copy(stream.usual, key.usual[k])
             key.service[k] = min(stream.service[0], LEAN)
             key.spread[k] = key.heft[k] = 0.0
-        judged[i, :, :] = np.nan
-        losses[i, :] = np.nan
+        _fill(judged[i], np.nan)
+        for j in range(losses.shape[1]):
+            losses[i, j] = np.nan
         if judge[i] >= 0 and not np.isnan(label[i]):
-            judged[i, :, :] = waiting.answers[judge[i]]
+            _copy_rows(waiting.answers[judge[i]], judged[i])
             _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled, mixed)
         if moves[i]:
             _replace(answers[i], stream.replaced, classes)
             _mix(key.weights[k], answers[i])
-            weights[i, :] = key.weights[k]
+            _copy(key.weights[k], weights[i])
             if keep[i] >= 0:
-                waiting.answers[keep[i], :, :] = answers[i]
+                _copy_rows(answers[i], waiting.answers[keep[i]])
         else:
-            answers[i, :, :] = np.nan
-            weights[i, :] = np.nan
+            _fill(answers[i], np.nan)
+            for m in range(weights.shape[1]):
+                weights[i, m] = np.nan
         if back[i] == 0 and not np.isnan(label[i]):
-            judged[i, :, :] = answers[i]
+            _copy_rows(answers[i], judged[i])
             _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled, mixed)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
+def _fill(a: Floats, value: float) -> None:
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] = value
+
+
+@loop
+def _copy(source: Floats, to: Floats) -> None:
+    for j in range(len(source)):
+        to[j] = source[j]
+
+
+@loop
+def _copy_rows(source: Floats, to: Floats) -> None:
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            to[i, j] = source[i, j]
+
+
+@loop
 def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
     networks = len(replaced)
     for m in range(networks):
@@ -200,7 +222,7 @@ def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
             replaced[m] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _is_distribution(probabilities: Floats) -> bool:
     total = 0.0
     for p in probabilities:
@@ -210,15 +232,16 @@ def _is_distribution(probabilities: Floats) -> bool:
     return abs(total - 1.0) <= OFF
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _mix(weights: Floats, answers: Floats) -> None:
-    answers[0, :] = 0.0
-    for m in range(len(weights)):
-        for a in range(answers.shape[1]):
-            answers[0, a] += weights[m] * answers[1 + m, a]
+    for a in range(answers.shape[1]):
+        total = 0.0
+        for m in range(len(weights)):
+            total += weights[m] * answers[1 + m, a]
+        answers[0, a] = total
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _judge(
     y: float,
     k: int,
@@ -247,12 +270,12 @@ def _judge(
         _share(key.weights[k], key.usual[k], mixed)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _likelihood(y: float, probabilities: Floats) -> float:
     return float(min(max(probabilities[np.int64(y)], TINY), 1.0 - TINY))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(
     y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, classes: bool
 ) -> None:
@@ -269,7 +292,7 @@ def _learn(
         weights[m] /= total
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
     """Equation (2)."""
     service[k] = MEMORY * service[k] + 1.0
@@ -277,7 +300,7 @@ def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
         usual[m] += (weights[m] - usual[m]) / service[k]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _share(weights: Floats, usual: Floats, mixed: int) -> None:
     """Equation (3)."""
     even = 1.0 / mixed

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import State, Steps, expect, within
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table, no_table
 
 
@@ -101,7 +101,7 @@ class Quantiles:
         self._memory.load(state, 0, rows)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _answer(
     moves: NDArray[np.bool_],
     back: Array,
@@ -118,36 +118,44 @@ def _answer(
     for i in range(len(label)):
         if judge[i] >= 0:
             _judge(label[i], waiting.values[judge[i]], levels, stream)
-        published[i, :] = np.nan
+        for q in range(len(levels)):
+            published[i, q] = np.nan
         if moves[i]:
             _mix(weights[i], quantiles[i], published[i])
             if keep[i] >= 0:
-                waiting.values[keep[i], :] = published[i]
+                for q in range(len(levels)):
+                    waiting.values[keep[i], q] = published[i, q]
         if back[i] == 0:
             _judge(label[i], published[i], levels, stream)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
+def _all_finite(values: Floats) -> bool:
+    finite = True
+    for value in values:
+        finite &= np.isfinite(value)
+    return finite
+
+
+@loop
 def _mix(weights: Floats, quantiles: Floats, published: Floats) -> None:
     """A network of no weight, or whose quantiles are no numbers, does not count; if none is left, all do."""
     total = 0.0
-    published[:] = 0.0
     for m in range(len(weights)):
-        share = weights[m] if np.isfinite(quantiles[m]).all() else 0.0
-        total += share
-        if share > 0.0:
-            published += share * quantiles[m]
-    if total > 0.0:
-        published /= total
-    else:
+        total += weights[m] if _all_finite(quantiles[m]) else 0.0
+    for q in range(len(published)):
+        published[q] = 0.0
         for m in range(len(weights)):
-            published += quantiles[m] / len(weights)
+            if total == 0.0:
+                published[q] += quantiles[m, q] / len(weights)
+            elif weights[m] > 0.0 and _all_finite(quantiles[m]):
+                published[q] += weights[m] * quantiles[m, q] / total
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _judge(y: float, values: Floats, levels: Floats, stream: QuantileStream) -> None:
     """Pinball loss (Koenker & Bassett 1978): level · (y − v) above v, (1 − level) · (v − y) below."""
-    if np.isnan(y) or not np.isfinite(values).all():
+    if np.isnan(y) or not _all_finite(values):
         return
     stream.judged[0] += 1
     for j in range(len(levels)):

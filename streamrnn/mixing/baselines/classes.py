@@ -7,9 +7,9 @@ a function stands in, not of one that it imports from.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 LEAN = 2.0
@@ -74,7 +74,7 @@ class ClassBaselines(Memory[ClassMemory, Nothing, ClassStream]):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _predict(
     slots: Array,
     fresh: Array,
@@ -100,7 +100,7 @@ def _predict(
             _learn(label[i], k, key, stream)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _say(k: int, key: ClassMemory, stream: ClassStream, again: Floats, frequent: Floats) -> None:
     """Probabilities (C,) of `last_label` and of `majority`."""
     classes = len(frequent)
@@ -108,7 +108,8 @@ def _say(k: int, key: ClassMemory, stream: ClassStream, again: Floats, frequent:
         rate = (stream.counts[c] + 1.0 / classes) / (stream.labels[0] + 1.0)
         frequent[c] = (key.counts[k, c] + LEAN * rate) / (key.labels[k] + LEAN)
     if key.labels[k] == 0:
-        again[:] = frequent
+        for c in range(classes):
+            again[c] = frequent[c]
         return
     rate = (stream.repeats[0] + 0.5) / (stream.pairs[0] + 1.0)
     repeat = (key.repeats[k] + LEAN * rate) / (key.pairs[k] + LEAN)
@@ -120,7 +121,7 @@ def _say(k: int, key: ClassMemory, stream: ClassStream, again: Floats, frequent:
     again[key.last[k]] = repeat
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(y: float, k: int, key: ClassMemory, stream: ClassStream) -> None:
     """A label, which may be unknown."""
     if np.isnan(y):

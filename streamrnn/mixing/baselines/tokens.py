@@ -7,10 +7,10 @@ a function stands in, not of one that it imports from.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 WAYS = 4
@@ -70,7 +70,7 @@ class TokenBaselines(Memory[TokenMemory, Nothing, TokenStream]):
         _predict(steps.slots, steps.fresh, steps.moves, label, self.keys.arrays, self.stream, answers, first)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _predict(
     slots: Array,
     fresh: Array,
@@ -90,7 +90,7 @@ def _predict(
             _say(context, stream, answers[i, first], answers[i, first + 1])
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _take(label: float, context: Ints, stream: TokenStream) -> None:
     """Learn the token that came after a context and let it end that; an unknown one begins it anew."""
     if np.isnan(label):
@@ -102,11 +102,12 @@ def _take(label: float, context: Ints, stream: TokenStream) -> None:
     context[0] = token + 1
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _say(context: Ints, stream: TokenStream, order0: Floats, order2: Floats) -> None:
     order0[:] = 1.0 / len(order0)
     _blend(0, stream, order0)
-    order2[:] = order0
+    for token in range(len(order0)):
+        order2[token] = order0[token]
     if context[0] > 0:
         _blend(context[0], stream, order2)
     if context[1] > 0:
@@ -115,7 +116,7 @@ def _say(context: Ints, stream: TokenStream, order0: Floats, order2: Floats) -> 
             _blend(row, stream, order2)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _blend(row: int, stream: TokenStream, probabilities: Floats) -> None:
     """From those (V,) after a shorter context to those after this row's."""
     total = stream.total[row]
@@ -129,7 +130,7 @@ def _blend(row: int, stream: TokenStream, probabilities: Floats) -> None:
         probabilities[c] = own * share + handed_down * probabilities[c]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(token: int, context: Ints, stream: TokenStream) -> None:
     """The token that came after a context, in each of its lengths."""
     _count(0, token, stream)
@@ -143,7 +144,7 @@ def _learn(token: int, context: Ints, stream: TokenStream) -> None:
             _count(row, token, stream)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _count(row: int, token: int, stream: TokenStream) -> None:
     if stream.total[row] == LIMIT:
         _halve(row, stream)
@@ -152,7 +153,7 @@ def _count(row: int, token: int, stream: TokenStream) -> None:
     stream.total[row] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _halve(row: int, stream: TokenStream) -> None:
     stream.total[row] = stream.distinct[row] = 0
     for c in range(stream.counts.shape[1]):
@@ -162,7 +163,7 @@ def _halve(row: int, stream: TokenStream) -> None:
         stream.distinct[row] += np.int64(half > 0)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _group(context: Ints, stream: TokenStream) -> tuple[int, int]:
     """What a context of two tokens is called, and the first of the rows of `holder` that it may have."""
     vocabulary = stream.counts.shape[1]
@@ -170,7 +171,7 @@ def _group(context: Ints, stream: TokenStream) -> tuple[int, int]:
     return name, WAYS * ((name - 1) % (len(stream.holder) // WAYS))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _find(context: Ints, stream: TokenStream) -> int:
     """The row of a context of two tokens; −1: it has none."""
     name, start = _group(context, stream)
@@ -180,7 +181,7 @@ def _find(context: Ints, stream: TokenStream) -> int:
     return -1
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _claim(context: Ints, stream: TokenStream) -> int:
     """A row for a context that has none; −1: not yet."""
     name, start = _group(context, stream)

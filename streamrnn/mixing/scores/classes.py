@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.scores.base import Quality, ratio, ratios
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
@@ -144,7 +144,7 @@ def _area(above: Ints, seen: Ints) -> float:
     return float(np.sum((false[:-1] - false[1:]) * (true[:-1] + true[1:]) / 2))
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(
     slots: Array,
     fresh: Array,
@@ -172,7 +172,7 @@ def _learn(
             _judge(label[i], k, key.last[k], judged[i], losses[i], thresholds, key, s)
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _judge(
     label: float,
     k: int,
@@ -202,7 +202,7 @@ def _judge(
         s.recent[j] = RECENT * s.recent[j] + losses[j]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _likeliest(probabilities: Floats) -> int:
     """The class with the greatest probability, the first of equals."""
     best = 0
@@ -211,7 +211,7 @@ def _likeliest(probabilities: Floats) -> int:
     return best
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _below(p: float, thresholds: Floats) -> int:
     """How many thresholds lie below p in [0, 1]: a guess that rounding can put off by one, corrected."""
     last = len(thresholds) - 1

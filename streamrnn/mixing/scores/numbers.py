@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.scores.base import Quality, ratio, ratios
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, no_table
 
@@ -92,7 +92,7 @@ def _without(now: NumberSums, then: NumberSums) -> NumberSums:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(label: Floats, losses: Floats, s: NumberSums) -> None:
     for i in range(len(label)):
         if np.isnan(losses[i, 0]):

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamrnn.arrays import Steps
+from streamrnn.compiled import loop
 from streamrnn.mixing.scores.base import Quality, ratio
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, no_table
 
@@ -70,7 +70,7 @@ class TokenScores(Memory[Nothing, Nothing, TokenSums]):
         return None
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _learn(label: Floats, judged: Floats, losses: Floats, s: TokenSums) -> None:
     for i in range(len(label)):
         if np.isnan(losses[i, 0]):
@@ -83,7 +83,7 @@ def _learn(label: Floats, judged: Floats, losses: Floats, s: TokenSums) -> None:
             s.recent[j] = RECENT * s.recent[j] + losses[i, j]
 
 
-@njit(cache=True, error_model="numpy")
+@loop
 def _likeliest(probabilities: Floats) -> int:
     """The token with the greatest probability, the first of equals."""
     best = 0

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn.core.linear import add_product, add_transposed, copy, fill, outer_sum
+from streamrnn.core.linear import add_product, copy, dot, fill, outer, outer_sum
 from streamrnn.core.numerics import jit, like, tanh
 
 Array = npt.NDArray[np.floating]
@@ -98,9 +98,9 @@ def forward(
     """ŷ of the state in row `step` of `states`, into the trace's `row`."""
     copy(states[step], trace.inputs[0][row])
     for layer in range(len(layers)):
-        sums = trace.sums[layer][row]
-        copy(layers[layer].bias, sums)
-        add_transposed(layers[layer].weight, trace.inputs[layer], row, sums)
+        weight, bias, sums = layers[layer].weight, layers[layer].bias, trace.sums[layer][row]
+        for i in range(sums.shape[0]):
+            sums[i] = bias[i] + dot(weight[i], trace.inputs[layer][row])
         if layer + 1 < len(layers):
             _activate(activation, sums, trace.inputs[layer + 1][row])
 
@@ -121,7 +121,10 @@ def accumulate(gradients: tuple[Dense, ...], trace: HeadTrace, rows: int) -> Non
     """The gradient of every layer from the deltas of the first `rows` rows."""
     for layer in range(len(gradients)):
         bias, deltas = gradients[layer].bias, trace.deltas[layer]
-        outer_sum(gradients[layer].weight, deltas, trace.inputs[layer], rows)
+        if rows == 1:  # by far the most frequent, and not worth a call
+            outer(gradients[layer].weight, deltas[0], trace.inputs[layer][0])
+        else:
+            outer_sum(gradients[layer].weight, deltas, trace.inputs[layer], rows)
         copy(deltas[0], bias)
         for row in range(1, rows):
             for i in range(bias.shape[0]):

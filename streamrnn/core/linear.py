@@ -100,6 +100,23 @@ def add_transposed(weights: Matrix, deltas: Matrix, t: int, out: Vector) -> None
         out[j] += total
 
 
+@jit
+def dot(left: Vector, right: Vector) -> Any:
+    """Σ left · right."""
+    total = like(left[0], 0.0)
+    for i in range(left.shape[0]):
+        total += left[i] * right[i]
+    return total
+
+
+@jit
+def outer(gradient: Matrix, left: Vector, right: Vector) -> None:
+    """gradient = left rightᵀ."""
+    for j in range(gradient.shape[0]):
+        for i in range(gradient.shape[1]):
+            gradient[j, i] = left[j] * right[i]
+
+
 @apart
 def outer_sum(gradient: Matrix, inputs: Matrix, deltas: Matrix, steps: int) -> None:
     """gradient = Σₜ xₜ δₜᵀ over the first `steps` rows, with xₜ = 1 for a bias row.

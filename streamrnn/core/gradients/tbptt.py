@@ -82,6 +82,15 @@ def _answer(model: Model, activation: int, t: int, row: int) -> None:
     head.forward(model.head, model.head_trace, activation, model.traces[-1].states, t + 1, row)
 
 
+@jit
+def _place(step: int, ring: Array) -> Any:
+    """Where a key's step stands in its ring; without a sign, as all that chooses an event or a slot.
+
+    Signed indices are first looked at for being negative.
+    """
+    return np.uint64(step) % np.uint64(ring.shape[1])
+
+
 # --- a key's step -------------------------------------------------------------------------------------
 
 
@@ -98,9 +107,9 @@ def _lay_out(model: Model, memory: Memory, events: Events, e: int) -> Any:
     """The event's own step is laid out as a window of one without a label; returns as `_recall` does."""
     if not events.moves[e]:
         return ZERO, ZERO
-    slot = events.slots[e]
+    slot = np.uint64(events.slots[e])
     copy(events.x[e], model.traces[0].inputs[0])
-    _enter(model, memory.entries[slot, memory.steps[slot] % memory.entries.shape[1]])
+    _enter(model, memory.entries[slot, _place(memory.steps[slot], memory.entries)])
     return ONE, ONE
 
 
@@ -108,9 +117,9 @@ def _lay_out(model: Model, memory: Memory, events: Events, e: int) -> Any:
 def _publish(model: Model, memory: Memory, activation: int, slot: int, out: Array, e: int) -> None:
     """The step is made: ŷ goes to `out`; input, ŷ and the state carried on are kept in the key's ring."""
     step = memory.steps[slot]
-    row = step % memory.inputs.shape[1]
+    row = _place(step, memory.inputs)
     copy(model.traces[0].inputs[0], memory.inputs[slot, row])
-    _leave(model, ONE, memory.entries[slot, (step + 1) % memory.entries.shape[1]])
+    _leave(model, ONE, memory.entries[slot, _place(step + 1, memory.entries)])
     _answer(model, activation, ZERO, ZERO)
     copy(model.head_trace.sums[-1][0], memory.outputs[slot, row])
     copy(model.head_trace.sums[-1][0], out[e])
@@ -125,9 +134,9 @@ def _wait(memory: Memory, pool: Pool, slot: int, row: int, window: int) -> None:
     steps = min(window, made)
     first = made - steps
     for t in range(steps):
-        copy(memory.inputs[slot, (first + t) % memory.inputs.shape[1]], pool.inputs[row, t])
-    copy(memory.entries[slot, first % memory.entries.shape[1]], pool.entries[row])
-    copy(memory.outputs[slot, (made - 1) % memory.outputs.shape[1]], pool.outputs[row])
+        copy(memory.inputs[slot, _place(first + t, memory.inputs)], pool.inputs[row, t])
+    copy(memory.entries[slot, _place(first, memory.entries)], pool.entries[row])
+    copy(memory.outputs[slot, _place(made - 1, memory.outputs)], pool.outputs[row])
     pool.lengths[row] = steps
 
 
@@ -153,7 +162,7 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     Returns its steps, 0 if none is due, and how many of them come before the first that has a label. Due:
     `stride` labels wait, or the oldest would leave the window at the next step.
     """
-    slot, trace, targets = events.slots[e], model.traces[0], model.targets
+    slot, trace, targets = np.uint64(events.slots[e]), model.traces[0], model.targets
     if _ran(rule):  # no label waits in the ring
         if not events.judging[e]:
             return ZERO, ZERO
@@ -162,7 +171,7 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
         return ONE, ZERO
     judged = memory.steps[slot] - max(rule.horizon, 1)
     if events.judging[e] and judged >= 0:
-        row = judged % memory.labels.shape[1]
+        row = _place(judged, memory.labels)
         copy(events.target[e], memory.labels[slot, row])
         _score(model, tally, rule, memory.outputs[slot, row], memory.labels[slot, row], events.unit[e])
         if memory.pending[slot] == 0:
@@ -176,14 +185,12 @@ def _recall(model: Model, memory: Memory, tally: Tally, rule: Rule, events: Even
     first = judged + 1 - steps
     unlabelled = memory.oldest[slot] - first
     for t in range(unlabelled, steps):
-        row = (first + t) % memory.labels.shape[1]
+        row = _place(first + t, memory.labels)
         copy(memory.labels[slot, row], targets[t])
         fill(memory.labels[slot, row], math.nan)
-    row = first % memory.inputs.shape[1]
     for t in range(steps):
-        copy(memory.inputs[slot, row], trace.inputs[t])
-        row = row + 1 if row + 1 < memory.inputs.shape[1] else 0
-    _enter(model, memory.entries[slot, first % memory.entries.shape[1]])
+        copy(memory.inputs[slot, _place(first + t, memory.inputs)], trace.inputs[t])
+    _enter(model, memory.entries[slot, _place(first, memory.entries)])
     return steps, unlabelled
 
 
@@ -280,10 +287,8 @@ def _share(tally: Tally, squares: Any, clip: float) -> float:
         return -1.0
     tally.sums[NORM] = norm
     tally.counts[UPDATES] += 1
-    if norm <= clip:
-        return 1.0
-    tally.counts[CLIPPED] += 1
-    return clip / norm
+    tally.counts[CLIPPED] += norm > clip
+    return min(1.0, clip / norm)
 
 
 @merged
@@ -324,8 +329,9 @@ def advance(
     """
     before = tally.counts[LABELLED]
     late = rule.horizon > 0 or rule.pooled
-    for e in range(begin, end):
-        slot = events.slots[e]
+    for event in range(begin, end):
+        e = np.uint64(event)
+        slot = np.uint64(events.slots[e])
         if events.fresh[e]:
             _forget(memory, slot)
         for turn in range(2):  # a loop, so that what both turns call is compiled into it once

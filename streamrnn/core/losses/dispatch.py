@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamrnn.core.losses import LOSSES
-from streamrnn.core.numerics import apart
+from streamrnn.core.numerics import apart, jit
 
 
 def number(loss: str) -> int:
@@ -18,7 +18,7 @@ def number(loss: str) -> int:
 
 
 def _chosen(function: str, arguments: str) -> Callable[..., Any]:
-    """A compiled `function(loss, …)`: one flat chain of comparisons.
+    """`function(loss, …)`: one flat chain of comparisons.
 
     It is made from text because compiled functions can neither be indexed nor handed on at no cost, and a
     chain of nested functions takes several times as long to compile.
@@ -29,8 +29,8 @@ def _chosen(function: str, arguments: str) -> Callable[..., Any]:
     lines += [f"    return member_{len(members) - 1}({arguments})"]
     scope: dict[str, Any] = {f"member_{i}": member for i, member in enumerate(members)}
     exec("\n".join(lines), scope)
-    return apart(scope[function])  # type: ignore[no-any-return]
+    return scope[function]  # type: ignore[no-any-return]
 
 
-derivative = _chosen("derivative", "outputs, t, target, levels, share, dys")
-error = _chosen("error", "outputs, target, unit, levels")
+derivative = jit(_chosen("derivative", "outputs, t, target, levels, share, dys"))
+error = apart(_chosen("error", "outputs, target, unit, levels"))  # called at several places

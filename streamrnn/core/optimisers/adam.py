@@ -48,6 +48,7 @@ def begin(
     if powers[2] % EVERY == 0.0:
         clear(first)
         clear(second)
+        clear(powers)  # 1 − 1e-30 is 1
     typed = parameters[0]
     return (
         like(typed, factor),

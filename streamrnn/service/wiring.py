@@ -2,8 +2,8 @@
 
 import gc
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,9 +88,21 @@ def run(
             source, vault, learners, meter, pulse, reset=reset, accept_inexact=accept_inexact
         )
         loop = Loop(source, sink, partitions, limits, meter, view, pulse=pulse, stopping=stopping)
-        # What the start made stays; looking through it again would cost a tenth of a second each time.
-        gc.freeze()
-        loop.run()
+        with _frozen():
+            loop.run()
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """The garbage collector passes over what the start made: it stays, and a look takes a tenth of a second.
+
+    Thawed at the end, so that the interpreter frees it: what torch imports complains at exit of what is left.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _warn_of_inexact(config: Config) -> None:

@@ -1,13 +1,15 @@
 """From a configuration to a service: what goes together, and a whole life over files."""
 
+import gc
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamrnn.config import Config
-from streamrnn.errors import ConfigError
+from streamrnn.errors import ConfigError, InputError
 from streamrnn.learner import Learner
 from streamrnn.service import run
 from streamrnn.service.wiring import placed
@@ -88,3 +90,20 @@ def test_a_life_over_files_in_three_starts_equals_one_undisturbed_learner(tmp_pa
     records = [Record(n, None, row.encode()) for n, row in enumerate(rows)]
     outputs = twin.learn(records, Partition("in.jsonl", 0))
     assert published == [output.value for output in outputs if output.kind == "prediction"]
+
+
+@pytest.mark.parametrize("max_records", [1, None], ids=["a limit", "an error"])
+def test_nothing_is_kept_from_the_garbage_collector_once_it_is_over(
+    tmp_path: Path, max_records: int | None
+) -> None:
+    """What torch imports complains at the end of the process of what was never freed."""
+    (tmp_path / "in.jsonl").write_text("{broken\n" * 3)
+    config = _config(
+        {"file": str(tmp_path / "in.jsonl")},
+        {"file": str(tmp_path / "out.jsonl")},
+        snapshots={"store": str(tmp_path / "snapshots")},
+        bad_records={"in_a_row": 3},
+    )
+    with pytest.raises(InputError) if max_records is None else nullcontext():
+        run(config, max_records=max_records)
+    assert gc.get_freeze_count() == 0

@@ -16,7 +16,7 @@ class Cell(Protocol):
     """A run forward and one step back of one layer.
 
     Its trace has `inputs` (k, d), `states` (k + 1, n) and `dh` (n,): step t enters with row t and leaves
-    row t + 1. The functions after `views` are compiled, and but for `forward` inlined into the kernel.
+    row t + 1. The functions after `views` are compiled and inlined into the kernel.
     """
 
     def size(self, inputs: int, hidden: int) -> int:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamrnn.core.aligned import zeros
 from streamrnn.core.linear import add_product, add_transposed, affine, copy, fill
-from streamrnn.core.numerics import apart, jit, like, tanh
+from streamrnn.core.numerics import jit, like, tanh
 
 Array = npt.NDArray[np.floating]
 
@@ -83,7 +83,7 @@ def leave(trace: ElmanTrace, t: int, row: Array) -> None:
     copy(trace.states[t], row)
 
 
-@apart
+@jit
 def forward(weights: tuple[Array, Array], trace: ElmanTrace, steps: int) -> None:
     """Steps 0 to `steps` − 1, each from `inputs[t]` and `states[t]` to `states[t + 1]`."""
     for t in range(steps):

@@ -111,7 +111,7 @@ def leave(trace: GRUTrace, t: int, row: Array) -> None:
     copy(trace.states[t], row)
 
 
-@apart
+@jit
 def forward(weights: tuple[Array, Array], trace: GRUTrace, steps: int) -> None:
     """Steps 0 to `steps` − 1, each from `inputs[t]` and `states[t]` to `states[t + 1]`; gates are kept."""
     for t in range(steps):

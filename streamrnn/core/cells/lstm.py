@@ -113,7 +113,7 @@ def leave(trace: LSTMTrace, t: int, row: Array) -> None:
     copy(trace.cells[t], row[n:])
 
 
-@apart
+@jit
 def forward(weights: tuple[Array, Array], trace: LSTMTrace, steps: int) -> None:
     """Steps 0 to `steps` − 1, each from rows t of `inputs`, `states`, `cells` to rows t + 1 of the latter."""
     for t in range(steps):

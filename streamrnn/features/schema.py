@@ -123,12 +123,10 @@ class Schema:
 
     def _events(self, records: Sequence[Record]) -> list[Any]:
         """All of them; raises Unfit or DecodeError if one is bad, whichever."""
-        values: list[bytes] = []
-        for record in records:
-            value = record.value
-            if value is None or len(value) > 2 * DEEPEST or not value.isascii():
-                value = self._screen(value)
-            values.append(value)
+        values = [
+            value if value and len(value) <= 2 * DEEPEST and value.isascii() else self._screen(value)
+            for value in [record.value for record in records]
+        ]
         events = list(map(self._decoder.decode, values))
         for answers, field in self._lax:
             for answer in map(answers, events):

@@ -156,7 +156,7 @@ def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
     """
     mean, variance = math.sqrt(r) * stream[1], r * stream[2]
     weight = own[0]
-    if own[2] > 0.0:
+    if own[2] > 0.0 and own[2] != variance:
         times = own[2] / variance
         # infinite where the stream varied so long ago that nothing is left of it
         variance = own[2] if math.isinf(times) else variance * times ** (weight / (weight + PSEUDO_COUNT))

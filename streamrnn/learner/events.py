@@ -98,7 +98,8 @@ class Events(Passes):
         label, seen = self._label(block, steps)
         if self.classes is not None:
             steps = _of_placed(steps, label[0])
-        self.reserve()
+        if steps.fresh.any():
+            self.reserve()
         inputs = self.features.featurise(block, steps, label)
         outs = [network.advance(steps, inputs.x, inputs.target, inputs.unit) for network in self.networks]
         scored = self.mixtures.score(steps, label, self._answers(outs, inputs))

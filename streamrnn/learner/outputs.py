@@ -1,5 +1,6 @@
 """What a learner publishes: prediction records, dead letters, and the digest that chains them."""
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -296,8 +297,8 @@ def _link(value: bytes, outputs: Sequence[Output]) -> bytes:
     keys = [output.key or b"" for output in outputs]
     values = [output.value or b"" for output in outputs]
     dead = [output.kind == "dead_letter" for output in outputs]
-    lengths = np.array([dead, list(map(len, keys)), list(map(len, values))], np.int64)
-    return sha256(b"".join([value, lengths.tobytes(), *keys, *values])).digest()[:16]
+    lengths = struct.pack(f"<{3 * len(outputs)}q", *dead, *map(len, keys), *map(len, values))
+    return sha256(b"".join([value, lengths, *keys, *values])).digest()[:16]
 
 
 def dead_letter(record: Record, partition: Partition, reason: str, detail: str) -> Output:

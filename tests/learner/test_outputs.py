@@ -74,7 +74,7 @@ def chained(outputs: list[Output]) -> str:
         part = outputs[begin : begin + 64]
         kinds = [int(output.kind == "dead_letter") for output in part]
         lengths = [len(output.key or b"") for output in part] + [len(output.value or b"") for output in part]
-        text = link + struct.pack(f"={3 * len(part)}q", *kinds, *lengths)
+        text = link + struct.pack(f"<{3 * len(part)}q", *kinds, *lengths)
         text += b"".join(output.key or b"" for output in part)
         text += b"".join(output.value or b"" for output in part)
         link = sha256(text).digest()[:16]

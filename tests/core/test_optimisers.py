@@ -145,6 +145,17 @@ def test_averages_of_what_has_ended_do_not_fade_into_subnormal_numbers(optimiser
     assert all((average == 0).all() for average in averages)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_powers_of_the_betas_do_not_fade_into_subnormal_numbers(optimisers, name):
+    updates = 10_000  # 0.9 ** 7_000 is subnormal in float64
+    parameters, state = np.zeros(SIZE), module(name).state(SIZE, np.float64)
+    gradients, ones = np.zeros((updates, SIZE)), np.ones(updates)
+    optimisers[name](parameters, gradients, state, settings(name), ones, ones)
+    beta_1, beta_2, count = state.powers
+    assert (beta_1, count) == (0.0, updates)
+    assert beta_2 == pytest.approx(0.999**updates, rel=1e-9)
+
+
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_gradient_may_be_given_as_its_two_factors(name, biased):

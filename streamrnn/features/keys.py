@@ -45,7 +45,7 @@ class Keys:
         known = list(map(self._slots.get, keys))
         if None in known:
             return self._with_new(keys, fresh), fresh
-        slots = np.array(known, np.int32)
+        slots = np.fromiter(known, np.int32, len(known))
         _use(self._links, slots)
         return slots, fresh
 

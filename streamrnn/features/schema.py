@@ -1,7 +1,7 @@
 """Records to columns: one JSON object per record, checked field by field."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import attrgetter
@@ -168,15 +168,13 @@ class Schema:
         return value
 
     def _check_keys(self, events: list[Any], records: Sequence[Record], longest: int) -> None:
-        """Raise Unfit for a key that is too long, which one in a value of `longest` bytes at most may be."""
-        keys: Iterable[bytes | None] = ()
+        """Raise Unfit if there is a key that is too long; values have `longest` bytes at most."""
         if self._key is None:
-            keys = [record.key for record in records]
+            longest = max(map(len, filter(None, [record.key for record in records])), default=0)
         elif longest > LONGEST_KEY:
-            keys = (canonical(key).encode() for key in map(self._key, events))
-        for key in keys:
-            if key is not None and len(key) > LONGEST_KEY:
-                raise Unfit("too_large", f"a key of {len(key)} bytes; at most {LONGEST_KEY} are published")
+            longest = max(len(canonical(key).encode()) for key in map(self._key, events))
+        if longest > LONGEST_KEY:
+            raise Unfit("too_large", f"a key of {longest} bytes; at most {LONGEST_KEY} are published")
 
     def _read_times(self, events: list[Any]) -> tuple[list[list[float]], dict[int, str]]:
         """UTC seconds (time fields, n), and what is wrong with an event's first bad time by its index."""
@@ -214,7 +212,7 @@ class Schema:
         n = len(rows)
         times = np.array(instants, np.float64).reshape(len(instants), n)
         return Block(
-            rows=np.array(rows, np.intp),
+            rows=np.fromiter(rows, np.intp, n),
             rejects=rejects,
             keys=[""] * n if self._key is None else [canonical(value) for value in map(self._key, events)],
             time=times[0] if self._time is not None else np.full(n, np.nan),
@@ -268,9 +266,15 @@ class _Ids:
 
 
 def _floats(fields: tuple[Callable[[Any], Any], ...], events: list[Any]) -> NDArray[np.float64]:
-    """(fields, n); of None, the conversion makes NaN."""
-    columns = np.array([list(map(field, events)) for field in fields], np.float64)
-    return columns.reshape(len(fields), len(events))
+    """(fields, n); NaN for None."""
+    columns = np.empty((len(fields), len(events)))
+    for column, field in zip(columns, fields, strict=True):
+        values = list(map(field, events))
+        try:
+            column[:] = np.fromiter(values, np.float64, len(values))
+        except TypeError:  # a None, which the slower conversion knows
+            column[:] = np.array(values, np.float64)
+    return columns
 
 
 def _texts(field: Callable[[Any], Any], events: list[Any]) -> list[str | None]:

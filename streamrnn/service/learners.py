@@ -9,7 +9,7 @@ from streamrnn.config import Change, Config, canonical, delayed_of, learning_cha
 from streamrnn.errors import ConfigError
 from streamrnn.features import Reason
 from streamrnn.learner import OUTCOMES, Learner
-from streamrnn.service.memory import room
+from streamrnn.service.memory_limit import memory_limit
 from streamrnn.service.model import Configuration, Difference, Figures, Names, Tally
 
 TAKEN_OVER = (
@@ -72,7 +72,7 @@ class Learners:
 
     def check_memory(self) -> str:
         """What keys cost, in one line. Raises ConfigError if one partition's could not fit into memory."""
-        bound, available = self.bytes_per_key * self._config.max_keys + self._bytes_of_pool, room()
+        bound, available = self.bytes_per_key * self._config.max_keys + self._bytes_of_pool, memory_limit()
         fit = max(0, available - self._bytes_of_pool) // self.bytes_per_key
         pool = "task.delayed.pool, " if self._bytes_of_pool else ""
         if bound > available:

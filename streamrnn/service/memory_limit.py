@@ -6,7 +6,7 @@ from pathlib import Path
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def room() -> int:
+def memory_limit() -> int:
     """Bytes: the machine's memory, or the container's limit if that is less."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *filter(None, map(_limit, map(Path, _LIMITS)))])

@@ -109,9 +109,9 @@ def test_keys_that_cannot_fit_into_memory_are_refused(
     then: Learners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = then.bytes_per_key * 1000
-    monkeypatch.setattr(module, "room", lambda: bound)
+    monkeypatch.setattr(module, "memory_limit", lambda: bound)
     assert f"{then.bytes_per_key} bytes" in then.check_memory()
-    monkeypatch.setattr(module, "room", lambda: bound - 1)
+    monkeypatch.setattr(module, "memory_limit", lambda: bound - 1)
     with pytest.raises(ConfigError, match="at most 999 keys fit"):
         then.check_memory()
 

@@ -1,8 +1,9 @@
 """What a learner publishes: prediction records, dead letters, and the digest that chains them."""
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from itertools import count, repeat
 from typing import Any
@@ -133,25 +134,23 @@ class Encoder:
         self, block: Block, answers: Answers, offsets: Sequence[int], partition: Partition, first: int
     ) -> list[bytes]:
         """The records' values (n,); `first` is the count of records with the block's first one."""
-        form = self._form
-        foreseen = _only(answers.moves)
-        predictions = map(
-            Prediction,
-            repeat(self._lineage),
-            count(first),
-            map(Position, repeat(partition.topic), repeat(partition.number), offsets),
-            foreseen(form.predictions(answers)),
-            block.keys if self._keyed else NOTHING,
-            map(event_time, block.time.tolist()) if self._timed else NOTHING,
-            block.ids if self._by_id else NOTHING,
-            foreseen(self._intervals(answers)),
-            foreseen(self._quantiles(answers)),
-            foreseen(form.probabilities(answers)),
-            foreseen(form.members(answers)) if self._with_members else NOTHING,
-            NOTHING if answers.surprise is None else _numbers(answers.surprise),
-            self._judgements(block, answers),
-        )
-        return encode_lines(list(predictions))
+        form, foreseen = self._form, _only(answers.moves)
+        columns = {
+            "lineage": repeat(self._lineage),
+            "event": count(first),
+            "position": map(Position, repeat(partition.topic), repeat(partition.number), offsets),
+            "prediction": foreseen(form.predictions(answers)),
+            "key": block.keys if self._keyed else NOTHING,
+            "time": map(event_time, block.time.tolist()) if self._timed else NOTHING,
+            "id": block.ids if self._by_id else NOTHING,
+            "interval": foreseen(self._intervals(answers)),
+            "quantiles": foreseen(self._quantiles(answers)),
+            "probabilities": foreseen(form.probabilities(answers)),
+            "members": foreseen(form.members(answers)) if self._with_members else NOTHING,
+            "surprise": NOTHING if answers.surprise is None else _numbers(answers.surprise),
+            "judged": self._judgements(block, answers),
+        }
+        return encode_lines(list(_made(Prediction, columns)))
 
     def _intervals(self, answers: Answers) -> Iterable[Any]:
         if not answers.bounds:
@@ -167,15 +166,19 @@ class Encoder:
     def _of_fields(self, columns: Iterable[Iterable[Any]]) -> Iterable[Any]:
         return next(iter(columns)) if self._by_field is None else map(self._by_field, *columns)
 
-    def _judgements(self, block: Block, answers: Answers) -> Iterable[Judgement | None]:
+    def _judgements(self, block: Block, answers: Answers) -> Iterable[Any]:
         form = self._form
         first, *others = [scored.judged for scored in answers.scored]
         judged = np.logical_or.reduce([first, *others]) if others else first
         if not judged.any():
             return NOTHING
-        ids = block.label_of if self._by_id else NOTHING
-        judgements = map(Judgement, form.labels(answers), form.judged(answers), form.losses(answers), ids)
-        return _only(judged)(judgements)
+        columns = {
+            "label": form.labels(answers),
+            "prediction": form.judged(answers),
+            "losses": form.losses(answers),
+            "id": block.label_of if self._by_id else NOTHING,
+        }
+        return _only(judged)(_made(Judgement, columns))
 
 
 LIKELIEST = 5
@@ -233,6 +236,19 @@ def _only(wanted: Flags) -> Callable[[Iterable[Any]], Iterable[Any]]:
     return lambda column: [
         value if keep else None for keep, value in zip(flags, column, strict=column is not NOTHING)
     ]
+
+
+def _made(kind: type[msgspec.Struct], columns: Mapping[str, Iterable[Any]]) -> Iterable[Any]:
+    """A record of each row; of a lighter type, without the columns that say nothing."""
+    there = {name: column for name, column in columns.items() if column is not NOTHING}
+    return map(_light(kind, tuple(there)), *there.values())
+
+
+@cache
+def _light(kind: type[msgspec.Struct], names: tuple[str, ...]) -> Any:
+    fields = [field for field in msgspec.structs.fields(kind) if field.name in names]
+    columns = [(f.name, Any) if f.required else (f.name, Any, f.default) for f in fields]
+    return msgspec.defstruct(kind.__name__, columns, omit_defaults=True, gc=False)
 
 
 def _numbers(column: NDArray[np.float64]) -> Iterable[float | None]:

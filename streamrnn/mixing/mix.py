@@ -280,24 +280,27 @@ def _learn(
     y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, classes: bool
 ) -> None:
     """Equation (1)."""
-    total = 0.0
+    total, bound = 0.0, BOUND * spread
+    pace = rate / spread if spread > 0.0 else 0.0
     for m in range(len(weights)):
         if classes:
             weights[m] *= _likelihood(y, judged[1 + m])
         else:
             loss = losses[1 + m] * np.sqrt(losses[1 + m])
-            weights[m] *= np.exp(-rate * (loss / spread if loss < BOUND * spread else BOUND))
+            weights[m] *= np.exp(-pace * loss if loss < bound else -rate * BOUND)
         total += weights[m]
+    share = 1.0 / total
     for m in range(len(weights)):
-        weights[m] /= total
+        weights[m] *= share
 
 
 @loop
 def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
     """Equation (2)."""
     service[k] = MEMORY * service[k] + 1.0
+    share = 1.0 / service[k]
     for m in range(len(weights)):
-        usual[m] += (weights[m] - usual[m]) / service[k]
+        usual[m] += share * (weights[m] - usual[m])
 
 
 @loop

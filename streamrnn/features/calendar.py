@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.features.clock import to_local
 from streamrnn.features.specs import Calendar
 
@@ -83,7 +83,7 @@ def _encode(
                 place += periods[parts[j]]
 
 
-@loop
+@inlined
 def _date(day: int) -> tuple[int, int, int]:
     """Day of the month, month and day of the year, from 0 each, of a day counted from 1970-01-01.
 

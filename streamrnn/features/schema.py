@@ -135,7 +135,7 @@ class Schema:
         if self._ids is not None:
             for event in events:
                 self._ids.separate(event)
-        self._check_keys(events, records, max(map(len, values), default=0))
+        self._check_keys(events, records, values)
         return events
 
     def _one_by_one(self, records: Sequence[Record], rejects: list[Reject]) -> tuple[list[int], list[Any]]:
@@ -167,11 +167,12 @@ class Schema:
             raise Unfit("not_json", f"nested deeper than {DEEPEST} levels")
         return value
 
-    def _check_keys(self, events: list[Any], records: Sequence[Record], longest: int) -> None:
-        """Raise Unfit if there is a key that is too long; values have `longest` bytes at most."""
+    def _check_keys(self, events: list[Any], records: Sequence[Record], values: list[bytes]) -> None:
+        """Raise Unfit if there is a key that is too long; one in a value is shorter than that."""
+        longest = 0
         if self._key is None:
             longest = max(map(len, filter(None, [record.key for record in records])), default=0)
-        elif longest > LONGEST_KEY:
+        elif max(map(len, values), default=0) > LONGEST_KEY:
             longest = max(len(canonical(key).encode()) for key in map(self._key, events))
         if longest > LONGEST_KEY:
             raise Unfit("too_large", f"a key of {longest} bytes; at most {LONGEST_KEY} are published")

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 
 PSEUDO_COUNT = 20.0
 """c: how many values of a key weigh as much as the stream's statistics, a deviation away; see `lean`."""
@@ -118,7 +118,7 @@ class Scratch(NamedTuple):
 # --- fading scalers ---------------------------------------------------------------------------------
 
 
-@loop
+@inlined
 def learn(statistics: Floats, value: float, fading: float) -> None:
     """Take `value` into (weight, mean, variance) with exponentially fading, normalised weights.
 
@@ -134,14 +134,14 @@ def learn(statistics: Floats, value: float, fading: float) -> None:
     statistics[2] = (1.0 - share) * (statistics[2] + share * delta * delta)
 
 
-@loop
+@inlined
 def size(own: Floats, stream: Floats) -> float:
     """r: mean square of a key's values over that of the stream's, at most 1; 1 where all have been 0."""
     square, whole = own[1] * own[1] + own[2], stream[1] * stream[1] + stream[2]
     return square / whole if 0.0 < square < whole else 1.0
 
 
-@loop
+@inlined
 def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
     """Mean and variance of a key: its own, leaning on the stream's until it has seen enough.
 
@@ -167,7 +167,7 @@ def lean(own: Floats, stream: Floats, r: float) -> tuple[float, float]:
     return mean, variance
 
 
-@loop
+@inlined
 def bounded(value: float, bound: float) -> float:
     return min(max(value, -bound), bound)
 
@@ -175,7 +175,7 @@ def bounded(value: float, bound: float) -> float:
 # --- what is remembered of a key ----------------------------------------------------------------------
 
 
-@loop
+@inlined
 def forget(plan: Plan, memory: Memory, slot: int) -> None:
     memory.steps[slot] += plan.reach
     memory.own[slot] = 0.0
@@ -185,7 +185,7 @@ def forget(plan: Plan, memory: Memory, slot: int) -> None:
     memory.history_known[slot] = False
 
 
-@loop
+@inlined
 def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     """log(1 + seconds since the key's previous event), NaN if either time is unknown; the time is noted."""
     if math.isnan(instant):
@@ -198,7 +198,7 @@ def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     return passed
 
 
-@loop
+@inlined
 def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, value: float) -> None:
     """Put a step's value, NaN if missing, into the history of a series and among what is known."""
     known = not math.isnan(value)
@@ -211,7 +211,7 @@ def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, valu
         memory.history_known[slot, place] = known
 
 
-@loop
+@inlined
 def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: int) -> float:
     """The value that a series had `back` events of the key ago, or LAST_KNOWN; NaN if there is none.
 
@@ -223,7 +223,7 @@ def recall(plan: Plan, memory: Memory, slot: int, series: int, step: int, back: 
     return memory.history[slot, place] if memory.history_known[slot, place] else math.nan
 
 
-@loop
+@inlined
 def arrive(
     plan: Plan, memory: Memory, stream: Floats, slot: int, series: int, owner: NDArray[np.int64], value: float
 ) -> None:
@@ -243,7 +243,7 @@ def arrive(
 # --- targets ------------------------------------------------------------------------------------------
 
 
-@loop
+@inlined
 def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float) -> float:
     """What the change to be predicted is counted from: 0, the last known label, or that of a season before.
 
@@ -256,7 +256,7 @@ def refer(plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: fl
     return mean if math.isnan(value) else value
 
 
-@loop
+@inlined
 def foresee(
     plan: Plan, memory: Memory, slot: int, field: int, step: int, mean: float, stream: Floats, answer: Floats
 ) -> None:
@@ -272,7 +272,7 @@ def foresee(
     answer[2] = math.sqrt(variance) if variance > 0.0 else 1.0  # nothing to measure changes by yet
 
 
-@loop
+@inlined
 def judge(label: float, answer: Floats, own: Floats, stream: Floats, fading: float) -> tuple[float, float]:
     """Target and unit of the judged step: its label in scales from its location. The change is learned."""
     target = bounded((label - answer[1]) / answer[2], TARGET_BOUND)

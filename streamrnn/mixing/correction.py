@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Memory, Nothing, Table
 
 KEPT = 1 - 1 / 1000
@@ -148,7 +148,7 @@ def _correct(
             answers[i, 0, 0] = published
 
 
-@loop
+@inlined
 def _solve(differences: Floats, remedies: Floats, factor: Floats, theta: Floats) -> None:
     """Equation (2), by Cholesky's factor of S + ρ I, whose diagonal is held as its reciprocal."""
     size = len(remedies)
@@ -172,7 +172,7 @@ def _solve(differences: Floats, remedies: Floats, factor: Floats, theta: Floats)
         theta[i] = left * factor[i, i]
 
 
-@loop
+@inlined
 def _corrected(answers: Floats, theta: Floats, unit: float) -> float:
     """Equation (3)."""
     mixed = answers[0, 0]
@@ -182,7 +182,7 @@ def _corrected(answers: Floats, theta: Floats, unit: float) -> float:
     return float(corrected)
 
 
-@loop
+@inlined
 def _learn(
     y: float, k: int, judged: Floats, corrected: float, key: CorrectionMemory, scratch: Floats, rate: float
 ) -> None:
@@ -200,12 +200,12 @@ def _learn(
         _regress(error, judged, per_unit, key.differences[k], key.remedies[k], scratch)
 
 
-@loop
+@inlined
 def _loss(error: float) -> float:
     return float(min(error * np.sqrt(error), BOUND))
 
 
-@loop
+@inlined
 def _regress(
     error: float, judged: Floats, per_unit: float, differences: Floats, remedies: Floats, scratch: Floats
 ) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.arrays import State, Steps, expect, within
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
 RATE = 0.025
@@ -242,14 +242,14 @@ def _answer(
             covered[i] = _judge(label[i], published[i], half, k, key, stream, alpha)
 
 
-@loop
+@inlined
 def _half(k: int, key: IntervalMemory) -> float:
     """e^q σ"""
     typical = key.slow[k] + SHARE * (key.lively[k] - key.slow[k])
     return float(min(np.exp(key.reach[k]) * typical, WIDEST))
 
 
-@loop
+@inlined
 def _judge(
     y: float, middle: float, half: float, k: int, key: IntervalMemory, stream: IntervalStream, alpha: float
 ) -> float:
@@ -269,7 +269,7 @@ def _judge(
     return covers
 
 
-@loop
+@inlined
 def _remember(error: float, reach: float, stream: IntervalStream) -> None:
     """What a fresh key starts from."""
     stream.errors[0] += 1
@@ -278,7 +278,7 @@ def _remember(error: float, reach: float, stream: IntervalStream) -> None:
     stream.reach[0] += gain * (reach - stream.reach[0])
 
 
-@loop
+@inlined
 def _count(covers: float, width: float, score: float, stream: IntervalStream) -> None:
     stream.judged[0] += 1
     stream.covered[0] += np.int64(covers)

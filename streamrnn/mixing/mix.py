@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
 RATE = 0.5
@@ -192,27 +192,27 @@ def _answer(
             _judge(label[i], k, judged[i], losses[i], key, stream, rate, classes, enabled, mixed)
 
 
-@loop
+@inlined
 def _fill(a: Floats, value: float) -> None:
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
             a[i, j] = value
 
 
-@loop
+@inlined
 def _copy(source: Floats, to: Floats) -> None:
     for j in range(len(source)):
         to[j] = source[j]
 
 
-@loop
+@inlined
 def _copy_rows(source: Floats, to: Floats) -> None:
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
             to[i, j] = source[i, j]
 
 
-@loop
+@inlined
 def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
     networks = len(replaced)
     for m in range(networks):
@@ -222,7 +222,7 @@ def _replace(answers: Floats, replaced: Ints, classes: bool) -> None:
             replaced[m] += 1
 
 
-@loop
+@inlined
 def _is_distribution(probabilities: Floats) -> bool:
     total = 0.0
     for p in probabilities:
@@ -232,7 +232,7 @@ def _is_distribution(probabilities: Floats) -> bool:
     return abs(total - 1.0) <= OFF
 
 
-@loop
+@inlined
 def _mix(weights: Floats, answers: Floats) -> None:
     for a in range(answers.shape[1]):
         total = 0.0
@@ -241,7 +241,7 @@ def _mix(weights: Floats, answers: Floats) -> None:
         answers[0, a] = total
 
 
-@loop
+@inlined
 def _judge(
     y: float,
     k: int,
@@ -270,12 +270,12 @@ def _judge(
         _share(key.weights[k], key.usual[k], mixed)
 
 
-@loop
+@inlined
 def _likelihood(y: float, probabilities: Floats) -> float:
     return float(min(max(probabilities[np.int64(y)], TINY), 1.0 - TINY))
 
 
-@loop
+@inlined
 def _learn(
     y: float, spread: float, judged: Floats, losses: Floats, weights: Floats, rate: float, classes: bool
 ) -> None:
@@ -294,7 +294,7 @@ def _learn(
         weights[m] *= share
 
 
-@loop
+@inlined
 def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
     """Equation (2)."""
     service[k] = MEMORY * service[k] + 1.0
@@ -303,7 +303,7 @@ def _remember(weights: Floats, usual: Floats, service: Floats, k: int) -> None:
         usual[m] += share * (weights[m] - usual[m])
 
 
-@loop
+@inlined
 def _share(weights: Floats, usual: Floats, mixed: int) -> None:
     """Equation (3)."""
     even = 1.0 / mixed

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.arrays import State, Steps, expect, within
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table, no_table
 
 
@@ -129,7 +129,7 @@ def _answer(
             _judge(label[i], published[i], levels, stream)
 
 
-@loop
+@inlined
 def _all_finite(values: Floats) -> bool:
     finite = True
     for value in values:
@@ -137,7 +137,7 @@ def _all_finite(values: Floats) -> bool:
     return finite
 
 
-@loop
+@inlined
 def _mix(weights: Floats, quantiles: Floats, published: Floats) -> None:
     """A network of no weight, or whose quantiles are no numbers, does not count; if none is left, all do."""
     total = 0.0
@@ -152,7 +152,7 @@ def _mix(weights: Floats, quantiles: Floats, published: Floats) -> None:
                 published[q] += weights[m] * quantiles[m, q] / total
 
 
-@loop
+@inlined
 def _judge(y: float, values: Floats, levels: Floats, stream: QuantileStream) -> None:
     """Pinball loss (Koenker & Bassett 1978): level · (y − v) above v, (1 − level) · (v − y) below."""
     if np.isnan(y) or not _all_finite(values):

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.arrays import State, Steps, expect
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 SPANS = (10, 100)
@@ -166,7 +166,7 @@ def _score(
         _age(stream)
 
 
-@loop
+@inlined
 def _relative(losses: Floats, events: Ints, typical: Floats, squared: bool) -> float:
     """The loss over its mean, itself included; the mean over the known fields, NaN if there is none."""
     total, known = 0.0, 0
@@ -183,7 +183,7 @@ def _relative(losses: Floats, events: Ints, typical: Floats, squared: bool) -> f
     return total / known if known else np.nan
 
 
-@loop
+@inlined
 def _rank(x: float, bins: Floats, tree: Floats, weight: Floats) -> float:
     """Share of the weight that lies below x, in (0, 1); then x joins."""
     mantissa, exponent = math.frexp(x)  # x = mantissa · 2^exponent, 1/2 ≤ mantissa < 1
@@ -202,7 +202,7 @@ def _rank(x: float, bins: Floats, tree: Floats, weight: Floats) -> float:
     return float((below + 0.5 * weight[0]) / (weight[0] + weight[1]))
 
 
-@loop
+@inlined
 def _age(stream: SurpriseStream) -> None:
     """What was is as it was, and the coming event weighs more."""
     stream.weight[1] += stream.weight[0]
@@ -211,7 +211,7 @@ def _age(stream: SurpriseStream) -> None:
         _scale(1.0 / stream.weight[0], stream)
 
 
-@loop
+@inlined
 def _scale(by: float, stream: SurpriseStream) -> None:
     for r in range(len(stream.bins)):
         for b in range(BINS):

@@ -1,16 +1,21 @@
 """Features against a slow twin, against river, against themselves cut in pieces, and against the future."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import preprocessing
 
-from streamrnn.features import Calendar, Category, Elapsed, Features, Lags, Number, Previous, Target
-from streamrnn.features.sequence import lean, learn, size
+from streamrnn.features import Calendar, Category, Elapsed, Features, Lags, Number, Previous, Target, sequence
 from tests.features.naive import Naive
 from tests.features.streams import Event, Path, same_bits
 from tests.features.tasks import BINARY, FORECAST_LAST, REGRESSION, REGRESSION_LAST, each_task, stream
+
+learn, size, lean = (
+    numba.njit(error_model="numpy")(part.py_func) for part in (sequence.learn, sequence.size, sequence.lean)
+)
+"""As loops have them, but for Python to call."""
 
 
 def assert_close(found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:

@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ def test_the_regression_is_ridge_regression(size):
     differences[:, -1] = differences[:, 0]  # alike members leave it well posed
     inner, remedies = differences.T @ differences, rng.normal(size=size)
     factor, theta = np.empty((size, size)), np.empty(size)
-    _solve(inner, remedies, factor, theta)
+    numba.njit(_solve.py_func)(inner, remedies, factor, theta)
     expected = np.linalg.solve(inner + RIDGE * np.eye(size), remedies)
     np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-14)
 

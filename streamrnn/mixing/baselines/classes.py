@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 LEAN = 2.0
@@ -100,7 +100,7 @@ def _predict(
             _learn(label[i], k, key, stream)
 
 
-@loop
+@inlined
 def _say(k: int, key: ClassMemory, stream: ClassStream, again: Floats, frequent: Floats) -> None:
     """Probabilities (C,) of `last_label` and of `majority`."""
     classes = len(frequent)
@@ -121,7 +121,7 @@ def _say(k: int, key: ClassMemory, stream: ClassStream, again: Floats, frequent:
     again[key.last[k]] = repeat
 
 
-@loop
+@inlined
 def _learn(y: float, k: int, key: ClassMemory, stream: ClassStream) -> None:
     """A label, which may be unknown."""
     if np.isnan(y):

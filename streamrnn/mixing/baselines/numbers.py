@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 
@@ -125,7 +125,7 @@ def _predict(
             key.steps[k] += 1
 
 
-@loop
+@inlined
 def _forget(k: int, key: NumberMemory) -> None:
     key.steps[k] = key.labels[k] = key.first[k] = 0
     key.last[k] = key.mean[k] = key.lasted[k] = key.started[k] = 0.0
@@ -133,7 +133,7 @@ def _forget(k: int, key: NumberMemory) -> None:
     key.deviations[k, :] = 0.0
 
 
-@loop
+@inlined
 def _say_season(
     k: int, horizon: int, last: float, key: NumberMemory, answers: Floats, i: int, first: int
 ) -> None:
@@ -148,13 +148,13 @@ def _say_season(
     answers[i, first + 1, 0] = corrected
 
 
-@loop
+@inlined
 def _lasting(k: int, key: NumberMemory) -> float:
     """Which part of a deviation is still there one horizon later: least squares through the origin."""
     return float(min(max(key.lasted[k] / key.started[k], 0.0), 1.0)) if key.started[k] > 0.0 else 0.0
 
 
-@loop
+@inlined
 def _take(y: float, k: int, key: NumberMemory, stream: NumberStream) -> None:
     """A label of whichever step; it may be unknown."""
     if np.isnan(y):
@@ -168,7 +168,7 @@ def _take(y: float, k: int, key: NumberMemory, stream: NumberStream) -> None:
     stream.mean[0] += (y - stream.mean[0]) / stream.labels[0]
 
 
-@loop
+@inlined
 def _learn(y: float, k: int, key: NumberMemory, stream: NumberStream) -> None:
     """The label of the key's present step, which may be unknown."""
     _take(y, k, key, stream)

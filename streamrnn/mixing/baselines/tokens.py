@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, Table, no_table
 
 WAYS = 4
@@ -90,7 +90,7 @@ def _predict(
             _say(context, stream, answers[i, first], answers[i, first + 1])
 
 
-@loop
+@inlined
 def _take(label: float, context: Ints, stream: TokenStream) -> None:
     """Learn the token that came after a context and let it end that; an unknown one begins it anew."""
     if np.isnan(label):
@@ -102,7 +102,7 @@ def _take(label: float, context: Ints, stream: TokenStream) -> None:
     context[0] = token + 1
 
 
-@loop
+@inlined
 def _say(context: Ints, stream: TokenStream, order0: Floats, order2: Floats) -> None:
     order0[:] = 1.0 / len(order0)
     _blend(0, stream, order0)
@@ -116,7 +116,7 @@ def _say(context: Ints, stream: TokenStream, order0: Floats, order2: Floats) -> 
             _blend(row, stream, order2)
 
 
-@loop
+@inlined
 def _blend(row: int, stream: TokenStream, probabilities: Floats) -> None:
     """From those (V,) after a shorter context to those after this row's."""
     total = stream.total[row]
@@ -130,7 +130,7 @@ def _blend(row: int, stream: TokenStream, probabilities: Floats) -> None:
         probabilities[c] = own * share + handed_down * probabilities[c]
 
 
-@loop
+@inlined
 def _learn(token: int, context: Ints, stream: TokenStream) -> None:
     """The token that came after a context, in each of its lengths."""
     _count(0, token, stream)
@@ -144,7 +144,7 @@ def _learn(token: int, context: Ints, stream: TokenStream) -> None:
             _count(row, token, stream)
 
 
-@loop
+@inlined
 def _count(row: int, token: int, stream: TokenStream) -> None:
     if stream.total[row] == LIMIT:
         _halve(row, stream)
@@ -153,7 +153,7 @@ def _count(row: int, token: int, stream: TokenStream) -> None:
     stream.total[row] += 1
 
 
-@loop
+@inlined
 def _halve(row: int, stream: TokenStream) -> None:
     stream.total[row] = stream.distinct[row] = 0
     for c in range(stream.counts.shape[1]):
@@ -163,7 +163,7 @@ def _halve(row: int, stream: TokenStream) -> None:
         stream.distinct[row] += np.int64(half > 0)
 
 
-@loop
+@inlined
 def _group(context: Ints, stream: TokenStream) -> tuple[int, int]:
     """What a context of two tokens is called, and the first of the rows of `holder` that it may have."""
     vocabulary = stream.counts.shape[1]
@@ -171,7 +171,7 @@ def _group(context: Ints, stream: TokenStream) -> tuple[int, int]:
     return name, WAYS * ((name - 1) % (len(stream.holder) // WAYS))
 
 
-@loop
+@inlined
 def _find(context: Ints, stream: TokenStream) -> int:
     """The row of a context of two tokens; −1: it has none."""
     name, start = _group(context, stream)
@@ -181,7 +181,7 @@ def _find(context: Ints, stream: TokenStream) -> int:
     return -1
 
 
-@loop
+@inlined
 def _claim(context: Ints, stream: TokenStream) -> int:
     """A row for a context that has none; −1: not yet."""
     name, start = _group(context, stream)

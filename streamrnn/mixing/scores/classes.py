@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.scores.base import Quality, ratio, ratios
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Table
 
@@ -172,7 +172,7 @@ def _learn(
             _judge(label[i], k, key.last[k], judged[i], losses[i], thresholds, key, s)
 
 
-@loop
+@inlined
 def _judge(
     label: float,
     k: int,
@@ -202,7 +202,7 @@ def _judge(
         s.recent[j] = RECENT * s.recent[j] + losses[j]
 
 
-@loop
+@inlined
 def _likeliest(probabilities: Floats) -> int:
     """The class with the greatest probability, the first of equals."""
     best = 0
@@ -211,7 +211,7 @@ def _likeliest(probabilities: Floats) -> int:
     return best
 
 
-@loop
+@inlined
 def _below(p: float, thresholds: Floats) -> int:
     """How many thresholds lie below p in [0, 1]: a guess that rounding can put off by one, corrected."""
     last = len(thresholds) - 1

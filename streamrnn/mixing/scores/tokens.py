@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.arrays import Steps
-from streamrnn.compiled import loop
+from streamrnn.compiled import inlined, loop
 from streamrnn.mixing.scores.base import Quality, ratio
 from streamrnn.mixing.table import Array, Floats, Ints, Memory, Nothing, no_table
 
@@ -83,7 +83,7 @@ def _learn(label: Floats, judged: Floats, losses: Floats, s: TokenSums) -> None:
             s.recent[j] = RECENT * s.recent[j] + losses[i, j]
 
 
-@loop
+@inlined
 def _likeliest(probabilities: Floats) -> int:
     """The token with the greatest probability, the first of equals."""
     best = 0

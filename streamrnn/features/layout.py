@@ -19,6 +19,7 @@ from streamrnn.features.sequence import (
     Plan,
     Scratch,
     Waiting,
+    scratch,
 )
 from streamrnn.features.specs import (
     Calendar,
@@ -197,8 +198,7 @@ class Layout:
         )
 
     def scratch(self) -> Scratch:
-        series, answers = self.n_series, np.empty((len(self._target.labels), 3))
-        return Scratch(np.empty(series), np.empty(series), np.empty(self.statistics), answers)
+        return scratch(len(self._target.labels), self.n_series, self.statistics)
 
 
 def lag_of_last(target: Target) -> int:

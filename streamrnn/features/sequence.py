@@ -115,6 +115,10 @@ class Scratch(NamedTuple):
     """(w, 3) as those that wait."""
 
 
+def scratch(fields: int, series: int, statistics: int) -> Scratch:
+    return Scratch(np.empty(series), np.empty(series), np.empty(statistics), np.empty((fields, 3)))
+
+
 # --- fading scalers ---------------------------------------------------------------------------------
 
 
@@ -198,7 +202,7 @@ def elapse(memory: Memory, slot: int, place: int, instant: float) -> float:
     return passed
 
 
-@inlined
+@loop
 def remember(plan: Plan, memory: Memory, slot: int, series: int, step: int, value: float) -> None:
     """Put a step's value, NaN if missing, into the history of a series and among what is known."""
     known = not math.isnan(value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamrnn.arrays import Steps, grown
 from streamrnn.features import Keys, Spec, Target
 from streamrnn.features.layout import Layout
-from streamrnn.features.sequence import Memory, Plan, featurise, remember
+from streamrnn.features.sequence import Memory, Plan, featurise, remember, scratch
 from streamrnn.river.columns import Columns, Numbers, Values, read
 from streamrnn.river.network import GrowingNetwork
 from streamrnn.river.settled import settled
@@ -49,7 +49,8 @@ class _Room:
         self.instants = np.empty((0, 1))
         self.x = np.empty((1, inputs))
         self.target, self.unit = np.empty((1, 1)), np.empty((1, 1))
-        self.location, self.scale = np.zeros((1, 1)), np.ones((1, 1))
+        self.location, self.scale = np.empty((1, 1)), np.empty((1, 1))
+        self.scratch = scratch(1, series, len(statistics))
         self.statistics = np.empty_like(statistics)
         """The copy's."""
         self.memory = Memory(**{name: array[:1].copy() for name, array in memory._asdict().items()})
@@ -140,7 +141,6 @@ class Stream:
         room = self._room
         room.label[0, 0] = room.values[0, 0] = label
         room.x[...] = 0.0
-        room.target[0, 0], room.unit[0, 0] = math.nan, 1.0
         _featurise(
             steps,
             room.label,
@@ -151,6 +151,7 @@ class Stream:
             statistics,
             memory,
             self._waiting,
+            room.scratch,
             room.x,
             room.target,
             room.unit,

@@ -4,7 +4,7 @@ GRU with 8 inputs, linear head, squared error, clipping, Adam, float32, one thre
 labelled. Each opponent learns the same stream in turn, several rounds over, so that whatever slows the
 machine slows them all; shown are medians of CPU time per event, and medians of the ratios within a round.
 
-    python benchmarks/step.py             all sizes, about three minutes
+    python benchmarks/step.py             all sizes, about two minutes
     python benchmarks/step.py --quick     hidden 64 alone
     python benchmarks/step.py --keep
 """

@@ -8,7 +8,7 @@ ratios within a round. The last column is C against itself: what a ratio is wort
 
 Needs gcc or clang; $CC names another.
 
-    python benchmarks/limit/limit.py             three cells, all sizes, about three minutes
+    python benchmarks/limit/limit.py             three cells, all sizes, about two and a half minutes
     python benchmarks/limit/limit.py --quick     the GRU with 64 hidden values alone
     python benchmarks/limit/limit.py --keep
 """
@@ -52,7 +52,7 @@ EVENTS = 300
 TOLERANCE = 1e-4
 WORK = 10_000_000
 """Hidden values squared, times steps, that a round takes: milliseconds, beside which its call is nothing."""
-ROUNDS = 60
+ROUNDS = 300
 
 
 def main() -> None:

@@ -34,9 +34,9 @@ again where 16 are. Both learn the same 300 events first, and must agree. Then t
 short rounds; *kernel / C* is the median of the rounds' ratios, and *C / C* says what a ratio is
 worth here.""",
         "limit",
-        """Nowhere does the kernel take more than a quarter longer. At 32 hidden values most of that is a fixed
-cost of a sixth to half a microsecond an event: the kernel serves many keys, late labels and windows of
-any length, and C does not.""",
+        """Nowhere does the kernel take more than a quarter longer. At 32 hidden values most of that is a
+fixed cost of a sixth to half a microsecond an event: the kernel serves many keys, late labels and
+windows of any length, and C does not.""",
     ),
     Section(
         "Against PyTorch",

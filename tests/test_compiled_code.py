@@ -13,11 +13,16 @@ import streamrnn
 
 PACKAGE = Path(streamrnn.__file__).parent
 KERNELS = PACKAGE / "core" / "gradients"
-CACHED = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if KERNELS not in path.parents and "njit(cache=True" in path.read_text(encoding="utf-8")
-]
+DECORATORS = ("@njit(cache=True", "@loop\n", "@inlined\n")
+"""See `streamrnn.compiled`; what is inlined is cached with the loops it goes into."""
+
+
+def is_cached(path: Path) -> bool:
+    source = path.read_text(encoding="utf-8")
+    return KERNELS not in path.parents and any(decorator in source for decorator in DECORATORS)
+
+
+CACHED = [path for path in sorted(PACKAGE.rglob("*.py")) if is_cached(path)]
 
 
 def drawn_from_elsewhere(source: str) -> set[str]:
@@ -32,7 +37,8 @@ def drawn_from_elsewhere(source: str) -> set[str]:
     compiled = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and any("njit" in ast.dump(d) for d in node.decorator_list)
+        if isinstance(node, ast.FunctionDef)
+        and any(name in ast.dump(d) for d in node.decorator_list for name in ("njit", "'loop'", "'inlined'"))
     ]
     assert compiled, "nothing compiled was found"
     used = {

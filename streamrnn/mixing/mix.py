@@ -281,13 +281,12 @@ def _learn(
 ) -> None:
     """Equation (1)."""
     total, bound = 0.0, BOUND * spread
-    pace = rate / spread if spread > 0.0 else 0.0
     for m in range(len(weights)):
         if classes:
             weights[m] *= _likelihood(y, judged[1 + m])
         else:
             loss = losses[1 + m] * np.sqrt(losses[1 + m])
-            weights[m] *= np.exp(-pace * loss if loss < bound else -rate * BOUND)
+            weights[m] *= np.exp(-rate * (loss / spread if loss < bound else BOUND))
         total += weights[m]
     share = 1.0 / total
     for m in range(len(weights)):

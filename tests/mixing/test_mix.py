@@ -112,3 +112,12 @@ def test_on_a_real_stream_the_naive_rules_alone_mix_to_less_error_than_the_best_
     assert quality["season"]["mae"] == pytest.approx(169, abs=1)
     assert quality["season_corrected"]["mae"] == pytest.approx(124, abs=1)
     assert quality["mix"]["skill"] > 0.1
+
+
+def test_a_mean_error_that_has_all_but_faded_leaves_weights_that_are_numbers():
+    label = np.concatenate([np.random.default_rng(0).normal(size=50), np.zeros(25_000)])
+    noise = np.where(np.arange(len(label)) < 50, 1.0, 0.0)
+    mix, scored = of_one_key(label, (label + noise)[:, np.newaxis], kind="number", baselines=False)
+    assert 0.0 < mix.state()["mix/spread"][0] < 1e-308
+    assert np.isfinite(scored.weights).all()
+    assert np.isfinite(scored.published).all()

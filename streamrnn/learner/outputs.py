@@ -168,8 +168,7 @@ class Encoder:
 
     def _judgements(self, block: Block, answers: Answers) -> Iterable[Any]:
         form = self._form
-        first, *others = [scored.judged for scored in answers.scored]
-        judged = np.logical_or.reduce([first, *others]) if others else first
+        judged = np.logical_or.reduce([scored.judged for scored in answers.scored])
         if not judged.any():
             return NOTHING
         columns = {
@@ -233,9 +232,13 @@ def _only(wanted: Flags) -> Callable[[Iterable[Any]], Iterable[Any]]:
     if wanted.all():
         return lambda column: column
     flags = wanted.tolist()
-    return lambda column: [
-        value if keep else None for keep, value in zip(flags, column, strict=column is not NOTHING)
-    ]
+
+    def keep(column: Iterable[Any]) -> Iterable[Any]:
+        if column is NOTHING:
+            return column
+        return [value if want else None for want, value in zip(flags, column, strict=True)]
+
+    return keep
 
 
 def _made(kind: type[msgspec.Struct], columns: Mapping[str, Iterable[Any]]) -> Iterable[Any]:
@@ -246,8 +249,8 @@ def _made(kind: type[msgspec.Struct], columns: Mapping[str, Iterable[Any]]) -> I
 
 @cache
 def _light(kind: type[msgspec.Struct], names: tuple[str, ...]) -> Any:
-    fields = [field for field in msgspec.structs.fields(kind) if field.name in names]
-    columns = [(f.name, Any) if f.required else (f.name, Any, f.default) for f in fields]
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    columns = [(name, Any) if fields[name].required else (name, Any, None) for name in names]
     return msgspec.defstruct(kind.__name__, columns, omit_defaults=True, gc=False)
 
 
